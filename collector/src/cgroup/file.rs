@@ -1,0 +1,1 @@
+//! Kernel files kept open and read again with `pread`.

@@ -1,0 +1,1 @@
+//! Notices new and gone cgroups.

@@ -1,0 +1,1 @@
+//! Which files a v1 cgroup has and what they mean.

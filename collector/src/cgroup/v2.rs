@@ -1,0 +1,1 @@
+//! Which files a v2 cgroup has and what they mean.

@@ -1,0 +1,77 @@
+//! The pods known now, ready for look-up by what a cgroup's path says.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::model::{Node, Pod};
+use crate::cgroup::PodUid;
+use crate::labels::Label;
+
+/// An immutable view; the watch publishes a new one after each change.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    pods: HashMap<PodUid, Arc<Pod>>,
+    /// Static pods a second time, by the hash their cgroup carries.
+    hashes: HashMap<PodUid, PodUid>,
+    node: Option<Arc<Node>>,
+    namespaces: HashMap<Arc<str>, Arc<[Label]>>,
+}
+
+impl Index {
+    /// Adds or replaces a pod.
+    pub fn insert(&mut self, pod: Arc<Pod>) {
+        self.remove(pod.uid);
+        if let Some(hash) = pod.config_hash {
+            self.hashes.insert(hash, pod.uid);
+        }
+        self.pods.insert(pod.uid, pod);
+    }
+
+    /// Takes a pod out.
+    pub fn remove(&mut self, uid: PodUid) -> Option<Arc<Pod>> {
+        let pod = self.pods.remove(&uid)?;
+        // A static pod's new mirror keeps the hash of the old one: only its own entry goes.
+        if let Some(hash) = pod.config_hash
+            && self.hashes.get(&hash) == Some(&uid)
+        {
+            self.hashes.remove(&hash);
+        }
+        Some(pod)
+    }
+
+    /// The pod that a cgroup's path names.
+    #[must_use]
+    pub fn pod(&self, uid: PodUid) -> Option<&Arc<Pod>> {
+        self.pods.get(&uid).or_else(|| self.pods.get(self.hashes.get(&uid)?))
+    }
+
+    /// All pods, in no particular order.
+    pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
+        self.pods.values()
+    }
+
+    /// This node, once it is known.
+    #[must_use]
+    pub fn node(&self) -> Option<&Arc<Node>> {
+        self.node.as_ref()
+    }
+
+    /// Replaces the node.
+    pub fn set_node(&mut self, node: Option<Arc<Node>>) {
+        self.node = node;
+    }
+
+    /// Labels of a namespace that go on its pods' series; empty unless they are asked for.
+    #[must_use]
+    pub fn namespace_labels(&self, namespace: &str) -> &[Label] {
+        self.namespaces.get(namespace).map_or(&[], |labels| labels)
+    }
+
+    /// Replaces a namespace's labels.
+    pub fn set_namespace(&mut self, namespace: Arc<str>, labels: Option<Arc<[Label]>>) {
+        match labels {
+            Some(labels) => self.namespaces.insert(namespace, labels),
+            None => self.namespaces.remove(&namespace),
+        };
+    }
+}

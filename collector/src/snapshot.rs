@@ -1,0 +1,1 @@
+//! One tick, joined: all that an exporter sees.
