@@ -1,1 +1,8 @@
-//! placeholder
+//! The node agent of Podmeter: decides when to sample, where series go and with which settings.
+//!
+//! The measuring itself is the `collector` crate's; this one owns the command line, the
+//! configuration, the exposition formats, the HTTP endpoints and the exit codes.
+
+pub mod export;
+pub mod server;
+pub mod tick;

@@ -1,1 +1,132 @@
 //! One tick, joined: all that an exporter sees.
+//!
+//! Columns by series family, since every exposition format wants the samples of a family together.
+//! A snapshot is immutable once published; the joiner takes its buffers back when the last reader
+//! has let go, so that a steady state allocates nothing.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::histogram::Histogram;
+use crate::labels::LabelSet;
+use crate::schema::{self, Id};
+
+/// Something that has series: a container, a pod, the node, Podmeter itself.
+#[derive(Clone, Debug)]
+pub struct Entity {
+    /// What it is.
+    pub scope: schema::Scope,
+    /// The labels that all its series carry.
+    pub labels: Arc<LabelSet>,
+    /// When its counters began at 0; a new incarnation has a new one.
+    pub start: Option<SystemTime>,
+    /// CPU in use since the tick before, in cores, for views that show a rate.
+    pub cpu_cores: Option<f64>,
+}
+
+/// One sample.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// Which entity, an index into [`Snapshot::entities`].
+    pub entity: u32,
+    /// Labels beside the entity's, such as `interface`.
+    pub extra: Option<Arc<LabelSet>>,
+    /// The value.
+    pub value: f64,
+}
+
+/// One histogram sample.
+#[derive(Clone, Debug)]
+pub struct HistogramPoint {
+    /// Its family.
+    pub id: Id,
+    /// Which entity.
+    pub entity: u32,
+    /// Labels beside the entity's.
+    pub extra: Option<Arc<LabelSet>>,
+    /// The counts.
+    pub value: Arc<Histogram>,
+}
+
+/// Everything known at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    taken: SystemTime,
+    entities: Vec<Entity>,
+    columns: Vec<Vec<Point>>,
+    histograms: Vec<HistogramPoint>,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self { taken: SystemTime::UNIX_EPOCH, entities: Vec::new(), columns: vec![Vec::new(); schema::COUNT], histograms: Vec::new() }
+    }
+}
+
+impl Snapshot {
+    /// When the counters were read.
+    #[must_use]
+    pub fn taken(&self) -> SystemTime {
+        self.taken
+    }
+
+    /// All entities.
+    #[must_use]
+    pub fn entities(&self) -> &[Entity] {
+        &self.entities
+    }
+
+    /// The samples of one family.
+    #[must_use]
+    pub fn points(&self, id: Id) -> &[Point] {
+        &self.columns[id.index()]
+    }
+
+    /// The histogram samples of one family.
+    pub fn histograms(&self, id: Id) -> impl Iterator<Item = &HistogramPoint> {
+        self.histograms.iter().filter(move |point| point.id == id)
+    }
+
+    /// How many series: a histogram counts once.
+    #[must_use]
+    pub fn series(&self) -> usize {
+        self.columns.iter().map(Vec::len).sum::<usize>() + self.histograms.len()
+    }
+
+    /// Empties it for a new tick, keeping the buffers.
+    pub fn reset(&mut self, taken: SystemTime) {
+        self.taken = taken;
+        self.entities.clear();
+        self.columns.iter_mut().for_each(Vec::clear);
+        self.histograms.clear();
+    }
+
+    /// Adds an entity and says which it is.
+    pub fn add_entity(&mut self, entity: Entity) -> u32 {
+        let at = u32::try_from(self.entities.len()).unwrap_or(u32::MAX);
+        self.entities.push(entity);
+        at
+    }
+
+    /// Adds a sample.
+    pub fn add(&mut self, id: Id, entity: u32, extra: Option<Arc<LabelSet>>, value: f64) {
+        self.columns[id.index()].push(Point { entity, extra, value });
+    }
+
+    /// Adds a histogram sample.
+    pub fn add_histogram(&mut self, id: Id, entity: u32, value: Arc<Histogram>) {
+        self.histograms.push(HistogramPoint { id, entity, extra: None, value });
+    }
+
+    /// An entity, to complete it after it was added.
+    pub fn entity_mut(&mut self, entity: u32) -> Option<&mut Entity> {
+        self.entities.get_mut(entity as usize)
+    }
+}
+
+/// Something that observes itself and adds its series to each snapshot, such as the HTTP server.
+pub trait Contribute: Send {
+    /// Adds series about `agent`, the entity of Podmeter itself. Called once a tick on the sampling
+    /// thread: it must not block and, in a steady state, not allocate much.
+    fn contribute(&mut self, snapshot: &mut Snapshot, agent: u32);
+}

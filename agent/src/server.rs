@@ -1,0 +1,1 @@
+//! Podmeter's own HTTP endpoints.
