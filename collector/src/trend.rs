@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Points kept; at one a tick of 10 s this is ten minutes.
 const POINTS: usize = 60;
+/// The history is looked at in this many parts.
+const BLOCKS: usize = 10;
 /// Fewer points say nothing about a trend.
 const ENOUGH: usize = 6;
 /// A limit that is further away than this is not being approached in any useful sense.
@@ -32,23 +34,30 @@ impl Trend {
         self.points.push_back((now, value));
     }
 
-    /// Growth a second: the median of the slopes between points half the history apart.
+    /// Growth a second: the median of the slopes between the lowest points of each tenth of the history.
     ///
-    /// Half-history pairs (Theil's incomplete method) need no sorting of all pairs and still shrug off
-    /// a quarter of wild points. `None` when there is too little history or when less than two thirds of
-    /// the slopes are upwards: a saw-tooth of a garbage collector is not growth.
+    /// The lowest points are what is left after a garbage collection, so a saw-tooth shows its floor; the
+    /// median of all pairs (Theil and Sen) shrugs off a quarter of wild ones. `None` when there is too
+    /// little history or when less than two thirds of the slopes are upwards.
     #[must_use]
     pub fn slope(&self) -> Option<f64> {
-        let half = self.points.len() / 2;
         if self.points.len() < ENOUGH {
             return None;
         }
-        let mut slopes = [0.0_f64; POINTS / 2 + 1];
+        let blocks = self.points.len().min(BLOCKS);
+        let mut floors = [None; BLOCKS];
+        for (at, point) in self.points.iter().enumerate() {
+            let floor = &mut floors[at * blocks / self.points.len()];
+            if floor.is_none_or(|(_, lowest)| point.1 < lowest) {
+                *floor = Some(*point);
+            }
+        }
+        let mut slopes = [0.0_f64; BLOCKS * (BLOCKS - 1) / 2];
         let mut count = 0;
-        for (early, late) in self.points.iter().zip(self.points.iter().skip(half)) {
-            let seconds = late.0.duration_since(early.0).as_secs_f64();
-            if seconds > 0.0 && count < slopes.len() {
-                slopes[count] = (late.1 - early.1) / seconds;
+        for (at, late) in floors.iter().enumerate() {
+            for early in &floors[..at] {
+                let (Some(early), Some(late)) = (early, late) else { continue };
+                slopes[count] = (late.1 - early.1) / late.0.duration_since(early.0).as_secs_f64().max(f64::MIN_POSITIVE);
                 count += 1;
             }
         }
@@ -58,7 +67,7 @@ impl Trend {
             return None;
         }
         let (_, median, _) = slopes.select_nth_unstable_by(count / 2, f64::total_cmp);
-        (*median > 0.0).then_some(*median)
+        (*median > 0.0 && median.is_finite()).then_some(*median)
     }
 
     /// Seconds until the latest value reaches `limit` at the present growth.
@@ -95,7 +104,9 @@ mod tests {
 
     #[test]
     fn saw_tooth_and_flat_and_falling_are_not_growth() {
-        assert_eq!(trend((0..60).map(|at| 100.0 + f64::from(at % 7) * 20.0)).seconds_to(1000.0), None);
+        for period in 2..10 {
+            assert_eq!(trend((0..60).map(|at| 100.0 + f64::from(at % period) * 20.0)).seconds_to(1000.0), None, "period {period}");
+        }
         assert_eq!(trend([100.0; 20]).seconds_to(1000.0), None);
         assert_eq!(trend((0..20).map(|at| 100.0 - f64::from(at))).seconds_to(1000.0), None);
     }

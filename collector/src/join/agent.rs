@@ -49,7 +49,7 @@ pub(super) struct Totals {
     pub(super) unlabelled: u64,
 }
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn agent(&mut self, labels: &Arc<LabelSet>, totals: &Totals, layout: &Layout) -> u32 {
         let observed = self.input.observed;
         let entity = self.entity(Scope::Agent, labels, observed.started);

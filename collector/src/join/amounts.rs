@@ -4,7 +4,7 @@ use super::emit::Emit;
 use crate::pods::model::Amounts;
 use crate::schema::Id;
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn amounts(&mut self, id: Id, entity: u32, amounts: &Amounts) {
         let fixed = self.fixed;
         let known = [(&fixed.cpu, amounts.cpu), (&fixed.memory, amounts.memory), (&fixed.storage, amounts.ephemeral_storage)];

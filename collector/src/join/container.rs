@@ -49,7 +49,7 @@ const INIT: StateNames = StateNames {
     last_reason: Series::InitLastTerminatedReason,
 };
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn container(&mut self, slot: &mut ContainerSlot, container: &Container, pasts: &mut [Past]) {
         let names = if container.role == Role::Init { &INIT } else { &REGULAR };
         let row = slot.row.map(|row| &self.input.cgroups[row]);

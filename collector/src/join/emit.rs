@@ -13,9 +13,9 @@ use crate::schema::{Id, Kernel, Scope, Series};
 use crate::snapshot::{Entity, Snapshot};
 
 /// The snapshot being written, with what every part of it needs.
-pub(super) struct Emit<'a> {
+pub(super) struct Emit<'a, 'i> {
     pub(super) snapshot: &'a mut Snapshot,
-    pub(super) input: &'a Input<'a>,
+    pub(super) input: &'a Input<'i>,
     pub(super) fixed: &'a Fixed,
     pub(super) extras: &'a mut Extras,
     pub(super) cycle: u64,
@@ -25,7 +25,7 @@ pub(super) struct Emit<'a> {
 /// Which name a kernel counter has: a container's or a pod's.
 pub(super) type Names = fn(Kernel) -> Id;
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn entity(&mut self, scope: Scope, labels: &Arc<LabelSet>, start: Option<SystemTime>) -> u32 {
         self.snapshot.add_entity(Entity { scope, labels: labels.clone(), start, cpu_cores: None })
     }

@@ -11,7 +11,7 @@ use crate::network::Interface;
 use crate::pods::model::{Amounts, Node, Phase};
 use crate::schema::{Scope, Series};
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn node(&mut self, labels: &Arc<LabelSet>) -> u32 {
         let host = self.input.host;
         let entity = self.entity(Scope::Node, labels, host.booted);

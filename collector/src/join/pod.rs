@@ -7,7 +7,7 @@ use crate::network::Interface;
 use crate::pods::model::Pod;
 use crate::schema::{Id, Kernel, Scope, Series};
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn pod(&mut self, slot: &mut PodSlot, pasts: &mut [Past]) {
         let row = slot.row.map(|row| &self.input.cgroups[row]);
         let entity = self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
