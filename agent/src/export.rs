@@ -1,1 +1,8 @@
-//! Where snapshots go.
+//! Where snapshots go. An exporter reads a [`Snapshot`](collector::snapshot::Snapshot) and nothing else.
+
+pub mod prometheus;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod reference;

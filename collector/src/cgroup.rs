@@ -10,6 +10,8 @@ pub mod mounts;
 pub mod parse;
 pub mod path;
 mod reader;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tree;
 pub mod v1;
 pub mod v2;

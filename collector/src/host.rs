@@ -1,4 +1,13 @@
 //! What the kernel counts for the whole node: CPU, memory, pressure, load, file systems, network.
+//!
+//! [`parse`] reads the texts of `/proc`, [`filesystems`] finds what is mounted, [`Reader`] keeps the
+//! files open and fills [`Counters`].
+
+pub mod filesystems;
+pub mod parse;
+mod reader;
+
+pub use reader::Reader;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -53,8 +53,8 @@ impl Label {
     }
 }
 
-/// How many renderings a set keeps: one for each exposition format.
-pub const RENDERINGS: usize = 3;
+/// How many renderings a set keeps: one for each way an exporter writes labels.
+pub const RENDERINGS: usize = 4;
 
 /// The labels of one series or of one thing measured, in the order they are written.
 #[derive(Debug, Default)]

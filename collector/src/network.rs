@@ -1,4 +1,13 @@
 //! Network counters of pods, each read in the pod's own network namespace.
+//!
+//! [`dev`] reads the text of `net/dev`, [`pids`] finds a process of each pod where the kernel does not
+//! tell, [`Reader`] keeps the files open. [`crate::host`] reads the node's own interfaces the same way.
+
+pub mod dev;
+pub mod pids;
+mod reader;
+
+pub use reader::Reader;
 
 /// Counters of one network interface since it was made. Source: `/proc/<pid>/net/dev`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

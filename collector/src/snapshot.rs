@@ -55,11 +55,13 @@ pub struct Snapshot {
     entities: Vec<Entity>,
     columns: Vec<Vec<Point>>,
     histograms: Vec<HistogramPoint>,
+    /// Families that are left out, by their place in the table; empty for none.
+    excluded: Arc<[bool]>,
 }
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { taken: SystemTime::UNIX_EPOCH, entities: Vec::new(), columns: vec![Vec::new(); schema::COUNT], histograms: Vec::new() }
+        Self { taken: SystemTime::UNIX_EPOCH, entities: Vec::new(), columns: vec![Vec::new(); schema::COUNT], histograms: Vec::new(), excluded: Arc::default() }
     }
 }
 
@@ -93,9 +95,10 @@ impl Snapshot {
         self.columns.iter().map(Vec::len).sum::<usize>() + self.histograms.len()
     }
 
-    /// Empties it for a new tick, keeping the buffers.
-    pub fn reset(&mut self, taken: SystemTime) {
+    /// Empties it for a new tick, keeping the buffers. What is added to families in `excluded` is left out.
+    pub fn reset(&mut self, taken: SystemTime, excluded: &Arc<[bool]>) {
         self.taken = taken;
+        self.excluded.clone_from(excluded);
         self.entities.clear();
         self.columns.iter_mut().for_each(Vec::clear);
         self.histograms.clear();
@@ -110,12 +113,20 @@ impl Snapshot {
 
     /// Adds a sample.
     pub fn add(&mut self, id: Id, entity: u32, extra: Option<Arc<LabelSet>>, value: f64) {
-        self.columns[id.index()].push(Point { entity, extra, value });
+        if !self.is_excluded(id) {
+            self.columns[id.index()].push(Point { entity, extra, value });
+        }
     }
 
     /// Adds a histogram sample.
     pub fn add_histogram(&mut self, id: Id, entity: u32, value: Arc<Histogram>) {
-        self.histograms.push(HistogramPoint { id, entity, extra: None, value });
+        if !self.is_excluded(id) {
+            self.histograms.push(HistogramPoint { id, entity, extra: None, value });
+        }
+    }
+
+    fn is_excluded(&self, id: Id) -> bool {
+        self.excluded.get(id.index()).is_some_and(|excluded| *excluded)
     }
 
     /// An entity, to complete it after it was added.

@@ -39,6 +39,13 @@ impl Index {
         Some(pod)
     }
 
+    /// Puts these pods in place of all that were there, as after a complete list.
+    pub fn replace(&mut self, pods: impl IntoIterator<Item = Arc<Pod>>) {
+        self.pods.clear();
+        self.hashes.clear();
+        pods.into_iter().for_each(|pod| self.insert(pod));
+    }
+
     /// The pod that a cgroup's path names.
     #[must_use]
     pub fn pod(&self, uid: PodUid) -> Option<&Arc<Pod>> {
@@ -65,6 +72,11 @@ impl Index {
     #[must_use]
     pub fn namespace_labels(&self, namespace: &str) -> &[Label] {
         self.namespaces.get(namespace).map_or(&[], |labels| labels)
+    }
+
+    /// Puts these namespaces' labels in place of all that were there.
+    pub fn replace_namespaces(&mut self, namespaces: HashMap<Arc<str>, Arc<[Label]>>) {
+        self.namespaces = namespaces;
     }
 
     /// Replaces a namespace's labels.

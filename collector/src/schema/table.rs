@@ -193,9 +193,9 @@ table! {
     Pods Agent Gauge None "podmeter_pods" [] "Pods of this node that are known." "";
     WatchConnected Agent Gauge None "podmeter_watch_connected" ["resource"] "1 while the API server answers the watch." "";
     WatchSynced Agent Gauge None "podmeter_watch_synced" ["resource"] "1 once a first complete list was had." "";
-    WatchContactAge Agent Gauge Seconds "podmeter_watch_last_contact_age_seconds" ["resource"] "Time since the API server last answered; metadata is at least this fresh." "";
-    WatchEvents Agent Counter None "podmeter_watch_events_total" ["resource", "kind"] "Events had from the API server." "";
-    WatchFailures Agent Counter None "podmeter_watch_failures_total" ["resource", "kind"] "Failed requests to the API server, by kind." "";
+    WatchContactAge Agent Gauge Seconds "podmeter_watch_last_contact_age_seconds" [] "Time since the API server last answered or sent something; it does so every minute, so more means old metadata." "";
+    WatchEvents Agent Counter None "podmeter_watch_events_total" ["resource", "event"] "Events had from the API server." "";
+    WatchFailures Agent Counter None "podmeter_watch_failures_total" ["kind"] "Failed requests to the API server, by kind." "";
     ObjectsSkipped Agent Counter None "podmeter_objects_skipped_total" ["reason"] "Objects from the API server that could not be used, by reason." "";
     Scrapes Agent Counter None "podmeter_scrapes_total" ["format"] "Scrapes answered, by format." "";
     ScrapesRefused Agent Counter None "podmeter_http_requests_refused_total" ["reason"] "Requests to Podmeter's own endpoints that were refused, by reason." "";

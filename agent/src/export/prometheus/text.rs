@@ -1,0 +1,154 @@
+//! The text formats: Prometheus' own, and OpenMetrics, which differs in the names and types of counters.
+
+use std::io;
+
+use collector::histogram::Histogram;
+use collector::schema::{Id, Kind, Metric};
+use collector::snapshot::{Point, Snapshot};
+
+use super::labels::{Style, escape};
+use super::{Sink, base_name, declared_unit, number};
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Versions 0.0.4 and 1.0.0.
+    Prometheus,
+    /// Versions 0.0.1 and 1.0.0.
+    OpenMetrics,
+}
+
+pub(super) fn render(
+    snapshot: &Snapshot,
+    style: Style,
+    dialect: Dialect,
+    sink: &mut impl Sink,
+) -> io::Result<()> {
+    let entities: Vec<&[u8]> =
+        snapshot.entities().iter().map(|entity| style.bytes(&entity.labels)).collect();
+    for id in Id::all() {
+        let metric = id.metric();
+        match metric.kind {
+            Kind::Counter | Kind::Gauge => {
+                let points = snapshot.points(id);
+                if points.is_empty() {
+                    continue;
+                }
+                header(sink.buffer(), metric, dialect);
+                family(sink.buffer(), metric.name, points, &entities, style);
+            }
+            Kind::Histogram => histograms(sink.buffer(), snapshot, id, &entities, style, dialect),
+        }
+        sink.family_done()?;
+    }
+    if dialect == Dialect::OpenMetrics {
+        sink.buffer().extend_from_slice(b"# EOF\n");
+    }
+    Ok(())
+}
+
+fn header(out: &mut Vec<u8>, metric: &Metric, dialect: Dialect) {
+    let name = match dialect {
+        Dialect::Prometheus => metric.name,
+        Dialect::OpenMetrics => base_name(metric),
+    };
+    line(out, "# HELP ", name);
+    escape(out, metric.help, dialect == Dialect::OpenMetrics);
+    out.push(b'\n');
+    line(out, "# TYPE ", name);
+    out.extend_from_slice(kind(metric, dialect).as_bytes());
+    out.push(b'\n');
+    if let (Dialect::OpenMetrics, Some(unit)) = (dialect, declared_unit(metric)) {
+        line(out, "# UNIT ", name);
+        out.extend_from_slice(unit.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+fn line(out: &mut Vec<u8>, what: &str, name: &str) {
+    out.extend_from_slice(what.as_bytes());
+    out.extend_from_slice(name.as_bytes());
+    out.push(b' ');
+}
+
+fn kind(metric: &Metric, dialect: Dialect) -> &'static str {
+    match metric.kind {
+        // OpenMetrics has no counter whose samples do not end in `_total`, and cAdvisor's
+        // container_memory_failcnt is one that must keep its name.
+        Kind::Counter if dialect == Dialect::OpenMetrics && !metric.name.ends_with("_total") => {
+            "unknown"
+        }
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    }
+}
+
+/// The hot loop: each point is the family's name, bytes rendered before, and one number.
+fn family(out: &mut Vec<u8>, name: &str, points: &[Point], entities: &[&[u8]], style: Style) {
+    for point in points {
+        let Some(labels) = entities.get(point.entity as usize) else { continue };
+        let extra = point.extra.as_ref().map_or(&[][..], |extra| style.bytes(extra));
+        series(out, name.as_bytes(), labels, extra);
+        number::write(out, point.value);
+        out.push(b'\n');
+    }
+}
+
+/// Everything before the value, with room reserved for the value too.
+#[inline]
+fn series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], extra: &[u8]) {
+    out.reserve(name.len() + labels.len() + extra.len() + number::LONGEST + 5);
+    out.extend_from_slice(name);
+    if !(labels.is_empty() && extra.is_empty()) {
+        out.push(b'{');
+        out.extend_from_slice(labels);
+        if !(labels.is_empty() || extra.is_empty()) {
+            out.push(b',');
+        }
+        out.extend_from_slice(extra);
+        out.push(b'}');
+    }
+    out.push(b' ');
+}
+
+fn histograms(
+    out: &mut Vec<u8>,
+    snapshot: &Snapshot,
+    id: Id,
+    entities: &[&[u8]],
+    style: Style,
+    dialect: Dialect,
+) {
+    let metric = id.metric();
+    let mut first = true;
+    let mut extra = Vec::new();
+    for point in snapshot.histograms(id) {
+        let Some(labels) = entities.get(point.entity as usize) else { continue };
+        if std::mem::take(&mut first) {
+            header(out, metric, dialect);
+        }
+        extra.clear();
+        extra.extend_from_slice(point.extra.as_ref().map_or(&[][..], |extra| style.bytes(extra)));
+        histogram(out, metric.name, labels, &mut extra, &point.value);
+    }
+}
+
+fn histogram(out: &mut Vec<u8>, name: &str, labels: &[u8], extra: &mut Vec<u8>, value: &Histogram) {
+    let own = extra.len();
+    let bucket = [name, "_bucket"].concat();
+    for (bound, count) in value.cumulative() {
+        extra.truncate(own);
+        extra.extend_from_slice(if own == 0 { b"le=\"" } else { b",le=\"" });
+        number::write_float(extra, bound);
+        extra.push(b'"');
+        series(out, bucket.as_bytes(), labels, extra);
+        number::write(out, count as f64);
+        out.push(b'\n');
+    }
+    for (suffix, value) in [("_sum", value.sum()), ("_count", value.count() as f64)] {
+        series(out, [name, suffix].concat().as_bytes(), labels, &extra[..own]);
+        number::write(out, value);
+        out.push(b'\n');
+    }
+}

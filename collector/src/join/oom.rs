@@ -1,0 +1,132 @@
+//! OOM kills of one (pod, container name), kept across the container's replacement.
+//!
+//! The kernel's counter dies with the cgroup, often milliseconds after it went up, so the pod's status
+//! completes what the counter could not tell (cAdvisor's series stays 0 for that reason).
+
+use crate::cgroup::ContainerId;
+use crate::pods::model::{State, Status, Termination};
+
+/// The running total.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Oom {
+    total: u64,
+    /// What the kernel said last, for which container, and in which cycle it last went up.
+    kernel: Option<Kernel>,
+    /// The termination that was already looked at.
+    settled: Option<ContainerId>,
+}
+
+#[derive(Clone, Debug)]
+struct Kernel {
+    id: ContainerId,
+    kills: u64,
+    raised: Option<u64>,
+    read: u64,
+}
+
+impl Oom {
+    /// Takes the kernel's count of the container that runs now.
+    pub(super) fn kernel(&mut self, id: &ContainerId, kills: u64, cycle: u64) {
+        match &mut self.kernel {
+            Some(seen) if seen.id == *id => {
+                if kills > seen.kills {
+                    self.total += kills - seen.kills;
+                    seen.raised = Some(cycle);
+                }
+                seen.kills = seen.kills.max(kills);
+                seen.read = cycle;
+            }
+            _ => {
+                self.total += kills;
+                let raised = (kills > 0).then_some(cycle);
+                self.kernel = Some(Kernel { id: id.clone(), kills, raised, read: cycle });
+            }
+        }
+    }
+
+    /// Takes what the kubelet says about how containers ended.
+    pub(super) fn status(&mut self, status: &Status) {
+        if let Some(last) = &status.last {
+            self.ended(last);
+        }
+        if let State::Terminated(now) = &status.state {
+            self.ended(now);
+        }
+    }
+
+    fn ended(&mut self, end: &Termination) {
+        if end.reason.as_deref() != Some("OOMKilled") {
+            return;
+        }
+        let Some(id) = &end.id else { return };
+        if self.settled.as_ref() == Some(id) {
+            return;
+        }
+        self.settled = Some(id.clone());
+        // The kill that ended the container was counted only if the counter rose in one of the last
+        // two readings: an earlier rise was a child process.
+        let counted = self.kernel.as_ref().is_some_and(|seen| seen.id == *id && seen.raised.is_some_and(|raised| raised + 1 >= seen.read));
+        if !counted {
+            self.total += 1;
+        }
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn killed(id: &str) -> Status {
+        let end = Termination { id: Some(ContainerId::new(id)), reason: Some("OOMKilled".into()), exit_code: 137, finished: None };
+        Status { last: Some(end), ..Status::default() }
+    }
+
+    #[test]
+    fn kill_that_took_the_cgroup_with_it_is_counted_from_the_status_once() {
+        let mut oom = Oom::default();
+        oom.kernel(&ContainerId::new("a"), 0, 1);
+        oom.status(&killed("a"));
+        oom.status(&killed("a"));
+        assert_eq!(oom.total(), 1);
+    }
+
+    #[test]
+    fn kill_that_the_kernel_told_is_not_counted_again_from_the_status() {
+        let mut oom = Oom::default();
+        oom.kernel(&ContainerId::new("a"), 0, 1);
+        oom.kernel(&ContainerId::new("a"), 1, 2);
+        oom.status(&killed("a"));
+        assert_eq!(oom.total(), 1);
+    }
+
+    #[test]
+    fn children_killed_long_before_do_not_hide_the_last_kill() {
+        let mut oom = Oom::default();
+        oom.kernel(&ContainerId::new("a"), 0, 1);
+        oom.kernel(&ContainerId::new("a"), 2, 2);
+        oom.kernel(&ContainerId::new("a"), 2, 9);
+        oom.status(&killed("a"));
+        assert_eq!(oom.total(), 3);
+    }
+
+    #[test]
+    fn replaced_container_goes_on_from_the_old_total() {
+        let mut oom = Oom::default();
+        oom.kernel(&ContainerId::new("a"), 2, 1);
+        oom.kernel(&ContainerId::new("b"), 0, 2);
+        oom.kernel(&ContainerId::new("b"), 1, 3);
+        assert_eq!(oom.total(), 3);
+    }
+
+    #[test]
+    fn every_replacement_that_died_of_memory_counts() {
+        let mut oom = Oom::default();
+        oom.status(&killed("a"));
+        oom.status(&killed("b"));
+        assert_eq!(oom.total(), 2);
+    }
+}

@@ -1,0 +1,66 @@
+//! A known pod: its state, its own cgroup, its network, then its containers.
+
+use super::Past;
+use super::emit::Emit;
+use super::layout::PodSlot;
+use crate::network::Interface;
+use crate::pods::model::Pod;
+use crate::schema::{Id, Kernel, Scope, Series};
+
+impl Emit<'_, '_> {
+    pub(super) fn pod(&mut self, slot: &mut PodSlot, pasts: &mut [Past]) {
+        let row = slot.row.map(|row| &self.input.cgroups[row]);
+        let entity = self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
+        self.put_with(Series::PodInfo, entity, &slot.info, 1.0);
+        self.status(entity, &slot.pod);
+        self.amounts(Series::PodRequest.into(), entity, &slot.request);
+        self.amounts(Series::PodLimit.into(), entity, &slot.limit);
+        if let (Some(row), Some(at)) = (row, slot.row) {
+            self.kernel(Id::pod, entity, &row.counters);
+            self.count(Id::pod(Kernel::OomEvents), entity, row.counters.memory.oom_kills);
+            self.time(Id::pod(Kernel::StartTime), entity, Some(row.created));
+            let cores = self.cores(row, &mut pasts[at]);
+            self.remember_cores(entity, cores);
+        }
+        // In the host's network namespace everything would be counted once for each such pod.
+        if !slot.pod.host_network {
+            let interfaces = (self.input.interfaces)(slot.named);
+            interfaces.iter().for_each(|interface| self.interface(entity, interface));
+        }
+        for (container, slot) in slot.pod.containers.iter().zip(&mut slot.containers) {
+            self.container(slot, container, pasts);
+        }
+    }
+
+    fn status(&mut self, entity: u32, pod: &Pod) {
+        let fixed = self.fixed;
+        self.one_hot(Series::PodPhase, entity, &fixed.phases, &pod.phase);
+        self.one_hot(Series::PodReady, entity, &fixed.ready, &pod.ready);
+        if let Some(qos) = &pod.qos {
+            self.one_hot(Series::PodQos, entity, &fixed.classes, qos);
+        }
+        self.reason(Series::PodReason, entity, pod.reason.as_ref());
+        self.time(Series::PodCreated, entity, pod.created);
+        self.time(Series::PodStartTime, entity, pod.started);
+        self.time(Series::PodScheduledTime, entity, pod.scheduled);
+        self.time(Series::PodReadyTime, entity, pod.ready_since);
+        self.time(Series::PodDeletion, entity, pod.deleted);
+    }
+
+    fn interface(&mut self, entity: u32, interface: &Interface) {
+        let name = self.extras.one("interface", &interface.name);
+        let counters = [
+            (Series::NetReceiveBytes, interface.receive_bytes),
+            (Series::NetReceivePackets, interface.receive_packets),
+            (Series::NetReceiveErrors, interface.receive_errors),
+            (Series::NetReceiveDropped, interface.receive_dropped),
+            (Series::NetTransmitBytes, interface.transmit_bytes),
+            (Series::NetTransmitPackets, interface.transmit_packets),
+            (Series::NetTransmitErrors, interface.transmit_errors),
+            (Series::NetTransmitDropped, interface.transmit_dropped),
+        ];
+        for (series, value) in counters {
+            self.put_with(series, entity, &name, value as f64);
+        }
+    }
+}
