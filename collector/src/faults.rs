@@ -47,7 +47,8 @@ impl Source {
 
 impl Kind {
     /// All of them, in the order of the counts.
-    pub const ALL: [Self; 5] = [Self::Vanished, Self::Denied, Self::Malformed, Self::Bounded, Self::Io];
+    pub const ALL: [Self; 5] =
+        [Self::Vanished, Self::Denied, Self::Malformed, Self::Bounded, Self::Io];
 
     /// The label value.
     #[must_use]
@@ -90,8 +91,10 @@ impl ReadErrors {
 
     /// Every source and kind with its count, zeros too.
     pub fn counts(&self) -> impl Iterator<Item = (Source, Kind, u64)> + '_ {
-        Source::ALL
-            .into_iter()
-            .flat_map(move |source| Kind::ALL.into_iter().map(move |kind| (source, kind, self.counts[source as usize][kind as usize])))
+        Source::ALL.into_iter().flat_map(move |source| {
+            Kind::ALL
+                .into_iter()
+                .map(move |kind| (source, kind, self.counts[source as usize][kind as usize]))
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Histograms with fixed bounds, for what Podmeter measures about itself.
 
 /// Bounds in seconds from 100 µs to 2.5 s, for ticks and scrapes.
-pub const SECONDS: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
+pub const SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
 
 /// Counts by bucket.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,7 +59,10 @@ mod tests {
         for value in [0.5, 1.0, 1.5, 9.0] {
             histogram.observe(value);
         }
-        assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1.0, 2), (2.0, 3), (f64::INFINITY, 4)]);
+        assert_eq!(
+            histogram.cumulative().collect::<Vec<_>>(),
+            [(1.0, 2), (2.0, 3), (f64::INFINITY, 4)]
+        );
         assert_eq!((histogram.count(), histogram.sum()), (4, 12.0));
     }
 }

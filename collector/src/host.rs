@@ -3,8 +3,10 @@
 //! [`parse`] reads the texts of `/proc`, [`filesystems`] finds what is mounted, [`Reader`] keeps the
 //! files open and fills [`Counters`].
 
+pub mod devices;
 pub mod filesystems;
 pub mod parse;
+pub mod process;
 mod reader;
 
 pub use reader::Reader;

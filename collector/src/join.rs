@@ -108,7 +108,8 @@ impl Joiner {
     /// A joiner that has seen nothing yet.
     #[must_use]
     pub fn new(config: Config, contributors: Vec<Box<dyn Contribute>>) -> Self {
-        let excluded = schema::Id::all().map(|id| config.exclude.is_match(id.metric().name)).collect();
+        let excluded =
+            schema::Id::all().map(|id| config.exclude.is_match(id.metric().name)).collect();
         Self {
             node: Arc::new(LabelSet::new(vec![Label::own("node", config.node.clone())])),
             config,
@@ -136,7 +137,14 @@ impl Joiner {
         }
         if let Some(snapshot) = Arc::get_mut(&mut shared) {
             snapshot.reset(input.at, &self.excluded);
-            let mut emit = Emit { snapshot, input, fixed: &self.fixed, extras: &mut self.extras, cycle: self.cycle, interval: self.config.interval };
+            let mut emit = Emit {
+                snapshot,
+                input,
+                fixed: &self.fixed,
+                extras: &mut self.extras,
+                cycle: self.cycle,
+                interval: self.config.interval,
+            };
             let node = emit.node(&self.node);
             emit.allocation(node, &self.layout, input.index.node().map(|node| &**node));
             for slot in &mut self.layout.pods {
@@ -147,7 +155,11 @@ impl Joiner {
             }
             self.held += u64::from(self.layout.census.held);
             self.unlabelled += u64::from(self.layout.census.unlabelled);
-            let totals = agent::Totals { census: self.layout.census, held: self.held, unlabelled: self.unlabelled };
+            let totals = agent::Totals {
+                census: self.layout.census,
+                held: self.held,
+                unlabelled: self.unlabelled,
+            };
             let agent = emit.agent(&self.node, &totals, &self.layout);
             for contributor in &mut self.contributors {
                 contributor.contribute(snapshot, agent);
@@ -160,17 +172,35 @@ impl Joiner {
 
     /// Works out the layout again when cgroups or pods changed since the last tick, or someone waits.
     fn arrange(&mut self, input: &Input<'_>) {
-        let same_rows = self.pasts.len() == input.cgroups.len() && self.pasts.iter().zip(input.cgroups).all(|(past, row)| past.key == row.key);
+        let same_rows = self.pasts.len() == input.cgroups.len()
+            && self.pasts.iter().zip(input.cgroups).all(|(past, row)| past.key == row.key);
         if !same_rows {
-            let mut old: HashMap<CgroupKey, Past> = self.pasts.drain(..).map(|past| (past.key, past)).collect();
-            let born = |key| Past { key, born: self.cycle, cpu: None, cores: None, trend: Trend::default() };
-            self.pasts = input.cgroups.iter().map(|row| old.remove(&row.key).unwrap_or_else(|| born(row.key))).collect();
+            let mut old: HashMap<CgroupKey, Past> =
+                self.pasts.drain(..).map(|past| (past.key, past)).collect();
+            let born = |key| Past {
+                key,
+                born: self.cycle,
+                cpu: None,
+                cores: None,
+                trend: Trend::default(),
+            };
+            self.pasts = input
+                .cgroups
+                .iter()
+                .map(|row| old.remove(&row.key).unwrap_or_else(|| born(row.key)))
+                .collect();
         }
-        if same_rows && !self.layout.pending && Arc::ptr_eq(&self.index, input.index) && self.cycle > 1 {
+        if same_rows
+            && !self.layout.pending
+            && Arc::ptr_eq(&self.index, input.index)
+            && self.cycle > 1
+        {
             return;
         }
-        let waited: Vec<bool> = self.pasts.iter().map(|past| !input.synced || self.cycle - past.born >= HOLD).collect();
-        let plan = Plan { config: &self.config, index: input.index, rows: input.cgroups, waited: &waited };
+        let waited: Vec<bool> =
+            self.pasts.iter().map(|past| !input.synced || self.cycle - past.born >= HOLD).collect();
+        let plan =
+            Plan { config: &self.config, index: input.index, rows: input.cgroups, waited: &waited };
         self.layout = plan.layout(std::mem::take(&mut self.layout));
         self.index = input.index.clone();
     }

@@ -14,6 +14,7 @@ pub mod labels;
 mod lax;
 pub mod model;
 mod object;
+pub mod observe;
 mod prune;
 pub mod quantity;
 pub mod resources;

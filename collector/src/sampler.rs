@@ -76,7 +76,11 @@ impl Sampler {
     ///
     /// # Errors
     /// When no usable cgroup hierarchy is mounted or there is no procfs.
-    pub fn open(config: Config, metadata: Metadata, contributors: Vec<Box<dyn Contribute>>) -> Result<Self, Error> {
+    pub fn open(
+        config: Config,
+        metadata: Metadata,
+        contributors: Vec<Box<dyn Contribute>>,
+    ) -> Result<Self, Error> {
         let proc = |source| Error::Proc { path: config.proc.clone(), source };
         let cgroups = cgroup::Reader::open(config.cgroup)?;
         Ok(Self {
@@ -99,12 +103,18 @@ impl Sampler {
         self.cgroups.tick(&mut self.errors);
         self.host.tick(&mut self.errors);
         let (index, synced) = match &mut self.metadata {
-            Metadata::Watch(index, health) => (index.borrow().clone(), health.is_synced(Feed::Pods)),
+            Metadata::Watch(index, health) => {
+                (index.borrow().clone(), health.is_synced(Feed::Pods))
+            }
             Metadata::Listed(index) => (index.clone(), true),
             Metadata::Standalone(standalone) => (standalone.index(self.cgroups.cgroups()), false),
         };
         // A pod in the host's network namespace has the node's counters, not its own.
-        let wanted = |uid| index.pod(uid).is_some_and(|pod| !pod.host_network && !matches!(pod.phase, Phase::Succeeded | Phase::Failed));
+        let wanted = |uid| {
+            index.pod(uid).is_some_and(|pod| {
+                !pod.host_network && !matches!(pod.phase, Phase::Succeeded | Phase::Failed)
+            })
+        };
         self.network.tick(&self.cgroups, &wanted, &mut self.errors);
         self.devices.learn(self.cgroups.cgroups());
         self.observe(now);

@@ -149,7 +149,14 @@ mod tests {
         for id in Id::all() {
             let metric = id.metric();
             assert!(seen.insert(metric.name), "{} stands twice", metric.name);
-            assert!(metric.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || metric.name.starts_with("node_memory_")), "{}", metric.name);
+            assert!(
+                metric.name.bytes().all(|b| b.is_ascii_lowercase()
+                    || b.is_ascii_digit()
+                    || b == b'_'
+                    || metric.name.starts_with("node_memory_")),
+                "{}",
+                metric.name
+            );
             assert!(!metric.help.is_empty() && metric.help.ends_with('.'), "{}: help", metric.name);
         }
     }
@@ -165,10 +172,16 @@ mod tests {
 
     #[test]
     fn own_names_have_the_prefix_of_their_unit() {
-        for metric in Id::all().map(Id::metric).filter(|metric| metric.name.starts_with("podmeter_")) {
+        for metric in
+            Id::all().map(Id::metric).filter(|metric| metric.name.starts_with("podmeter_"))
+        {
             if matches!(metric.unit, Unit::Seconds | Unit::Bytes | Unit::Ratio) {
                 let base = metric.name.trim_end_matches("_total");
-                assert!(base.contains(metric.unit.as_str()), "{} does not name its unit", metric.name);
+                assert!(
+                    base.contains(metric.unit.as_str()),
+                    "{} does not name its unit",
+                    metric.name
+                );
             }
         }
     }

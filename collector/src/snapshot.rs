@@ -61,7 +61,13 @@ pub struct Snapshot {
 
 impl Default for Snapshot {
     fn default() -> Self {
-        Self { taken: SystemTime::UNIX_EPOCH, entities: Vec::new(), columns: vec![Vec::new(); schema::COUNT], histograms: Vec::new(), excluded: Arc::default() }
+        Self {
+            taken: SystemTime::UNIX_EPOCH,
+            entities: Vec::new(),
+            columns: vec![Vec::new(); schema::COUNT],
+            histograms: Vec::new(),
+            excluded: Arc::default(),
+        }
     }
 }
 

@@ -57,7 +57,8 @@ impl Trend {
         for (at, late) in floors.iter().enumerate() {
             for early in &floors[..at] {
                 let (Some(early), Some(late)) = (early, late) else { continue };
-                slopes[count] = (late.1 - early.1) / late.0.duration_since(early.0).as_secs_f64().max(f64::MIN_POSITIVE);
+                slopes[count] = (late.1 - early.1)
+                    / late.0.duration_since(early.0).as_secs_f64().max(f64::MIN_POSITIVE);
                 count += 1;
             }
         }
@@ -105,7 +106,11 @@ mod tests {
     #[test]
     fn saw_tooth_and_flat_and_falling_are_not_growth() {
         for period in 2..10 {
-            assert_eq!(trend((0..60).map(|at| 100.0 + f64::from(at % period) * 20.0)).seconds_to(1000.0), None, "period {period}");
+            assert_eq!(
+                trend((0..60).map(|at| 100.0 + f64::from(at % period) * 20.0)).seconds_to(1000.0),
+                None,
+                "period {period}"
+            );
         }
         assert_eq!(trend([100.0; 20]).seconds_to(1000.0), None);
         assert_eq!(trend((0..20).map(|at| 100.0 - f64::from(at))).seconds_to(1000.0), None);

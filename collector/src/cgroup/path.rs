@@ -80,7 +80,15 @@ impl fmt::Display for PodUid {
             Self::ConfigHash(hash) => write!(f, "{hash:032x}"),
             Self::Uid(uid) => {
                 let hex = format!("{uid:032x}");
-                write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+                write!(
+                    f,
+                    "{}-{}-{}-{}-{}",
+                    &hex[..8],
+                    &hex[8..12],
+                    &hex[12..16],
+                    &hex[16..20],
+                    &hex[20..]
+                )
             }
         }
     }
@@ -149,7 +157,8 @@ fn find(path: &str) -> Option<Found> {
         }
         outside.get_or_insert((id, is_last));
     }
-    let outside = outside.map(|(id, is_last)| (Scope::Container { pod: None, id: ContainerId::new(id) }, is_last));
+    let outside = outside
+        .map(|(id, is_last)| (Scope::Container { pod: None, id: ContainerId::new(id) }, is_last));
     let pod = pod.map(|(uid, is_last)| (Scope::Pod(uid), is_last));
     pod.or(outside).map(|(scope, is_last)| Found { scope, is_last })
 }
@@ -190,7 +199,9 @@ fn is_id(id: &str) -> bool {
     if let Some((task, number)) = id.split_once('-')
         && task.len() == 32
     {
-        return is_hex(task) && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        return is_hex(task)
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit());
     }
     id.len() == 28 && id.split('-').map(str::len).eq([8, 4, 4, 4, 4]) && id.split('-').all(is_hex)
 }

@@ -195,7 +195,9 @@ impl Reader {
         let path = CString::from_vec_with_nul(path).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut buffer = Buffer::default();
         let text = buffer.read_start(file::open(&opened.fd, &path)?, 1024)?;
-        let lines = parse::lines(text).take(MOST).filter_map(|line| u32::try_from(parse::digits(line).ok()?).ok());
+        let lines = parse::lines(text)
+            .take(MOST)
+            .filter_map(|line| u32::try_from(parse::digits(line).ok()?).ok());
         pids.extend(lines);
         Ok(())
     }
@@ -257,9 +259,16 @@ impl Reader {
 
     fn read(&mut self, errors: &mut ReadErrors, wanted: impl Fn(&State) -> bool) {
         let specs = self.specs();
-        for (row, state) in self.rows.iter_mut().zip(&mut self.states).filter(|(_, state)| wanted(state)) {
-            let mut reading =
-                Reading { hierarchies: &self.hierarchies, buffer: &mut self.buffer, path: &mut self.path, errors: &mut *errors, is_doubtful: false };
+        for (row, state) in
+            self.rows.iter_mut().zip(&mut self.states).filter(|(_, state)| wanted(state))
+        {
+            let mut reading = Reading {
+                hierarchies: &self.hierarchies,
+                buffer: &mut self.buffer,
+                path: &mut self.path,
+                errors: &mut *errors,
+                is_doubtful: false,
+            };
             clear(&mut row.counters);
             for (spec, kept) in specs.iter().zip(&mut state.files) {
                 reading.read(spec, kept, row, state.age);
@@ -338,7 +347,9 @@ impl Opened {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&hierarchy.mountpoint, flags, Mode::empty()) {
             Ok(fd) => Ok(Self { fd, hierarchy }),
-            Err(error) => Err(mounts::Error::Open { path: hierarchy.mountpoint, source: error.into() }),
+            Err(error) => {
+                Err(mounts::Error::Open { path: hierarchy.mountpoint, source: error.into() })
+            }
         }
     }
 

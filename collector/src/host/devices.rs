@@ -22,13 +22,17 @@ impl Devices {
 
     /// Makes sure that every device of these cgroups has a name, its numbers if need be.
     pub fn learn(&mut self, cgroups: &[Cgroup]) {
-        let known = |names: &HashMap<_, _>| cgroups.iter().flat_map(|row| &row.counters.io).all(|io| names.contains_key(&io.device));
+        let known = |names: &HashMap<_, _>| {
+            cgroups.iter().flat_map(|row| &row.counters.io).all(|io| names.contains_key(&io.device))
+        };
         if known(&self.names) {
             return;
         }
         self.names = parse(&std::fs::read_to_string(&self.diskstats).unwrap_or_default());
         for io in cgroups.iter().flat_map(|row| &row.counters.io) {
-            self.names.entry(io.device).or_insert_with(|| format!("{}:{}", io.device.0, io.device.1).into());
+            self.names
+                .entry(io.device)
+                .or_insert_with(|| format!("{}:{}", io.device.0, io.device.1).into());
         }
     }
 

@@ -35,7 +35,8 @@ impl Reader {
     pub fn tick(&mut self, now: Instant, booted: Option<SystemTime>) -> Usage {
         if let Ok(stat) = procfs::process::Process::myself().and_then(|process| process.stat()) {
             let ticks = rustix::param::clock_ticks_per_second().max(1);
-            let seconds = |jiffies: u64| Duration::from_millis(jiffies.saturating_mul(1000) / ticks);
+            let seconds =
+                |jiffies: u64| Duration::from_millis(jiffies.saturating_mul(1000) / ticks);
             self.usage.cpu = Some(seconds(stat.utime) + seconds(stat.stime));
             self.usage.resident = Some(stat.rss.saturating_mul(rustix::param::page_size() as u64));
             let boot = booted.unwrap_or(UNIX_EPOCH);
@@ -64,7 +65,8 @@ mod tests {
 
     #[test]
     fn tells_about_this_process() {
-        let usage = Reader::default().tick(Instant::now(), Some(UNIX_EPOCH + Duration::from_secs(1)));
+        let usage =
+            Reader::default().tick(Instant::now(), Some(UNIX_EPOCH + Duration::from_secs(1)));
         assert!(usage.cpu.is_some() && usage.started.is_some());
         assert!(usage.resident.unwrap() > 1 << 20);
         assert!((3..=usage.max_fds.unwrap()).contains(&usage.fds.unwrap()));

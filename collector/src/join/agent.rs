@@ -50,7 +50,12 @@ pub(super) struct Totals {
 }
 
 impl Emit<'_, '_> {
-    pub(super) fn agent(&mut self, labels: &Arc<LabelSet>, totals: &Totals, layout: &Layout) -> u32 {
+    pub(super) fn agent(
+        &mut self,
+        labels: &Arc<LabelSet>,
+        totals: &Totals,
+        layout: &Layout,
+    ) -> u32 {
         let observed = self.input.observed;
         let entity = self.entity(Scope::Agent, labels, observed.started);
         if let Some(build) = &observed.build {
@@ -84,8 +89,11 @@ impl Emit<'_, '_> {
         self.put(Series::UnlabelledSamples, entity, totals.unlabelled as f64);
         self.put(Series::HeldSamples, entity, totals.held as f64);
         self.put(Series::Pods, entity, layout.pods.len() as f64);
-        let cut = |of: fn(&crate::pods::model::Cut) -> u32| layout.pods.iter().map(|slot| f64::from(of(&slot.pod.cut))).sum::<f64>();
-        for (reason, count) in [("count", cut(|cut| cut.count)), ("length", cut(|cut| cut.length))] {
+        let cut = |of: fn(&crate::pods::model::Cut) -> u32| {
+            layout.pods.iter().map(|slot| f64::from(of(&slot.pod.cut))).sum::<f64>()
+        };
+        for (reason, count) in [("count", cut(|cut| cut.count)), ("length", cut(|cut| cut.length))]
+        {
             let extra = self.extras.one("reason", reason);
             self.put_with(Series::LabelsCut, entity, &extra, count);
         }

@@ -7,7 +7,11 @@ use crate::schema::Id;
 impl Emit<'_, '_> {
     pub(super) fn amounts(&mut self, id: Id, entity: u32, amounts: &Amounts) {
         let fixed = self.fixed;
-        let known = [(&fixed.cpu, amounts.cpu), (&fixed.memory, amounts.memory), (&fixed.storage, amounts.ephemeral_storage)];
+        let known = [
+            (&fixed.cpu, amounts.cpu),
+            (&fixed.memory, amounts.memory),
+            (&fixed.storage, amounts.ephemeral_storage),
+        ];
         for (extra, value) in known {
             if let Some(value) = value {
                 self.put_with(id, entity, extra, value);

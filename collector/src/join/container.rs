@@ -50,7 +50,12 @@ const INIT: StateNames = StateNames {
 };
 
 impl Emit<'_, '_> {
-    pub(super) fn container(&mut self, slot: &mut ContainerSlot, container: &Container, pasts: &mut [Past]) {
+    pub(super) fn container(
+        &mut self,
+        slot: &mut ContainerSlot,
+        container: &Container,
+        pasts: &mut [Past],
+    ) {
         let names = if container.role == Role::Init { &INIT } else { &REGULAR };
         let row = slot.row.map(|row| &self.input.cgroups[row]);
         let running = match container.status.as_ref().map(|status| &status.state) {
@@ -67,7 +72,9 @@ impl Emit<'_, '_> {
         }
         if let (Some(row), Some(at)) = (row, slot.row) {
             self.kernel(Id::container, entity, &row.counters);
-            if let (CgroupScope::Container { id, .. }, Some(kills)) = (&row.scope, row.counters.memory.oom_kills) {
+            if let (CgroupScope::Container { id, .. }, Some(kills)) =
+                (&row.scope, row.counters.memory.oom_kills)
+            {
                 slot.oom.kernel(id, kills, self.cycle);
             }
             self.put_some(Id::container(Kernel::StartTime), entity, start.map(unix));
@@ -93,7 +100,9 @@ impl Emit<'_, '_> {
         self.put(names.terminated, entity, terminated);
         match &status.state {
             State::Waiting(reason) => self.reason(names.waiting_reason, entity, reason.as_ref()),
-            State::Terminated(end) => self.reason(names.terminated_reason, entity, end.reason.as_ref()),
+            State::Terminated(end) => {
+                self.reason(names.terminated_reason, entity, end.reason.as_ref())
+            }
             State::Running(_) | State::Unknown => {}
         }
         if let Some(last) = &status.last {
@@ -117,7 +126,8 @@ impl Emit<'_, '_> {
         let cores = self.cores(row, past);
         self.remember_cores(entity, cores);
         if let Some(cores) = cores {
-            let limit = counters.cpu.quota.map_or(container.resources.limits.cpu, |quota| quota.cores());
+            let limit =
+                counters.cpu.quota.map_or(container.resources.limits.cpu, |quota| quota.cores());
             self.ratio(Series::CpuLimitRatio, entity, cores, limit);
             self.ratio(Series::CpuRequestRatio, entity, cores, container.resources.requests.cpu);
         }
@@ -126,12 +136,25 @@ impl Emit<'_, '_> {
             Some(limit) => limit.at().map(|limit| limit as f64),
             None => container.resources.limits.memory,
         };
-        for (basis, value) in [(&fixed.working_set, memory.working_set()), (&fixed.unreclaimable, memory.unreclaimable())] {
-            let (Some(value), Some(limit)) = (value, limit.filter(|limit| *limit > 0.0)) else { continue };
+        for (basis, value) in [
+            (&fixed.working_set, memory.working_set()),
+            (&fixed.unreclaimable, memory.unreclaimable()),
+        ] {
+            let (Some(value), Some(limit)) = (value, limit.filter(|limit| *limit > 0.0)) else {
+                continue;
+            };
             self.put_with(Series::MemoryLimitRatio, entity, basis, value as f64 / limit);
         }
-        if let (Some(value), Some(request)) = (memory.working_set(), container.resources.requests.memory.filter(|request| *request > 0.0)) {
-            self.put_with(Series::MemoryRequestRatio, entity, &fixed.working_set, value as f64 / request);
+        if let (Some(value), Some(request)) = (
+            memory.working_set(),
+            container.resources.requests.memory.filter(|request| *request > 0.0),
+        ) {
+            self.put_with(
+                Series::MemoryRequestRatio,
+                entity,
+                &fixed.working_set,
+                value as f64 / request,
+            );
         }
         if let (Some(value), Some(limit)) = (memory.unreclaimable(), limit) {
             past.trend.push(self.input.now, value as f64, self.interval);

@@ -26,7 +26,12 @@ pub(super) struct Emit<'a, 'i> {
 pub(super) type Names = fn(Kernel) -> Id;
 
 impl Emit<'_, '_> {
-    pub(super) fn entity(&mut self, scope: Scope, labels: &Arc<LabelSet>, start: Option<SystemTime>) -> u32 {
+    pub(super) fn entity(
+        &mut self,
+        scope: Scope,
+        labels: &Arc<LabelSet>,
+        start: Option<SystemTime>,
+    ) -> u32 {
         self.snapshot.add_entity(Entity { scope, labels: labels.clone(), start, cpu_cores: None })
     }
 
@@ -40,12 +45,24 @@ impl Emit<'_, '_> {
         }
     }
 
-    pub(super) fn put_with(&mut self, id: impl Into<Id>, entity: u32, extra: &Arc<LabelSet>, value: f64) {
+    pub(super) fn put_with(
+        &mut self,
+        id: impl Into<Id>,
+        entity: u32,
+        extra: &Arc<LabelSet>,
+        value: f64,
+    ) {
         self.snapshot.add(id.into(), entity, Some(extra.clone()), value);
     }
 
     /// One for each of `all`: 1 for the one that holds, 0 for the others, as kube-state-metrics does.
-    pub(super) fn one_hot<T: PartialEq>(&mut self, series: Series, entity: u32, all: &[(T, Arc<LabelSet>)], now: &T) {
+    pub(super) fn one_hot<T: PartialEq>(
+        &mut self,
+        series: Series,
+        entity: u32,
+        all: &[(T, Arc<LabelSet>)],
+        now: &T,
+    ) {
         for (value, extra) in all {
             self.put_with(series, entity, extra, f64::from(u8::from(value == now)));
         }
@@ -54,10 +71,15 @@ impl Emit<'_, '_> {
     /// A cgroup without names: its kernel counters only.
     pub(super) fn stray(&mut self, stray: &Stray, pasts: &mut [Past]) {
         let row = &self.input.cgroups[stray.row];
-        let (scope, names): (_, Names) = if stray.is_pod { (Scope::Pod, Id::pod) } else { (Scope::Container, Id::container) };
+        let (scope, names): (_, Names) =
+            if stray.is_pod { (Scope::Pod, Id::pod) } else { (Scope::Container, Id::container) };
         let entity = self.entity(scope, &stray.labels, Some(row.created));
         self.kernel(names, entity, &row.counters);
-        self.put_some(names(Kernel::OomEvents), entity, row.counters.memory.oom_kills.map(|kills| kills as f64));
+        self.put_some(
+            names(Kernel::OomEvents),
+            entity,
+            row.counters.memory.oom_kills.map(|kills| kills as f64),
+        );
         self.put(names(Kernel::StartTime), entity, unix(row.created));
         let cores = self.cores(row, &mut pasts[stray.row]);
         self.remember_cores(entity, cores);
@@ -74,7 +96,8 @@ impl Emit<'_, '_> {
         let elapsed = now.saturating_duration_since(then);
         if elapsed >= SHORTEST_RATE {
             // A counter that went down belongs to something else than before: no rate rather than a wrong one.
-            past.cores = usage.checked_sub(before).map(|used| used.as_secs_f64() / elapsed.as_secs_f64());
+            past.cores =
+                usage.checked_sub(before).map(|used| used.as_secs_f64() / elapsed.as_secs_f64());
             past.cpu = Some((now, usage));
         }
         past.cores
@@ -91,9 +114,21 @@ impl Emit<'_, '_> {
         self.kernel_cpu(names, entity, counters);
         self.kernel_memory(names, entity, counters);
         let pressure = &counters.pressure;
-        self.stalls([Kernel::PressureCpuWaiting, Kernel::PressureCpuStalled].map(names), entity, pressure.cpu);
-        self.stalls([Kernel::PressureMemoryWaiting, Kernel::PressureMemoryStalled].map(names), entity, pressure.memory);
-        self.stalls([Kernel::PressureIoWaiting, Kernel::PressureIoStalled].map(names), entity, pressure.io);
+        self.stalls(
+            [Kernel::PressureCpuWaiting, Kernel::PressureCpuStalled].map(names),
+            entity,
+            pressure.cpu,
+        );
+        self.stalls(
+            [Kernel::PressureMemoryWaiting, Kernel::PressureMemoryStalled].map(names),
+            entity,
+            pressure.memory,
+        );
+        self.stalls(
+            [Kernel::PressureIoWaiting, Kernel::PressureIoStalled].map(names),
+            entity,
+            pressure.io,
+        );
         for io in &counters.io {
             let Some(name) = self.input.devices.get(&io.device) else { continue };
             let device = self.extras.one("device", name);
@@ -103,7 +138,11 @@ impl Emit<'_, '_> {
             self.put_with(names(Kernel::FsWrites), entity, &device, io.writes as f64);
         }
         self.count(names(Kernel::Threads), entity, counters.pids.current);
-        self.count(names(Kernel::ThreadsMax), entity, counters.pids.limit.and_then(|limit| limit.at()));
+        self.count(
+            names(Kernel::ThreadsMax),
+            entity,
+            counters.pids.limit.and_then(|limit| limit.at()),
+        );
     }
 
     fn kernel_cpu(&mut self, names: Names, entity: u32, counters: &Counters) {
@@ -120,7 +159,11 @@ impl Emit<'_, '_> {
         self.count(names(Kernel::CpuShares), entity, cpu.shares);
         self.count(names(Kernel::CpuWeight), entity, cpu.weight);
         if let Some(quota) = cpu.quota {
-            self.put_some(names(Kernel::CpuQuota), entity, quota.quota.at().map(|quota| quota.as_micros() as f64));
+            self.put_some(
+                names(Kernel::CpuQuota),
+                entity,
+                quota.quota.at().map(|quota| quota.as_micros() as f64),
+            );
             self.put(names(Kernel::CpuPeriod), entity, quota.period.as_micros() as f64);
         }
     }
@@ -155,7 +198,9 @@ impl Emit<'_, '_> {
             self.count(names(Kernel::MemoryEventsMax), entity, memory.limit_hits);
         }
         let fixed = self.fixed;
-        for (extra, faults) in [(&fixed.pgfault, memory.page_faults), (&fixed.pgmajfault, memory.major_page_faults)] {
+        for (extra, faults) in
+            [(&fixed.pgfault, memory.page_faults), (&fixed.pgmajfault, memory.major_page_faults)]
+        {
             if let Some(faults) = faults {
                 self.put_with(names(Kernel::MemoryFailures), entity, extra, faults as f64);
             }

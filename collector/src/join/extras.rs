@@ -41,14 +41,20 @@ impl Extras {
 
     /// `resource` and `unit` of a resource that is neither CPU nor memory, named as kube-state-metrics does.
     pub(super) fn resource(&mut self, name: &str) -> Arc<LabelSet> {
-        let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let plain: String =
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let unit = if plain.starts_with("hugepages") { "byte" } else { "integer" };
         self.of(&[("resource", &plain), ("unit", unit)])
     }
 }
 
 fn is(set: &LabelSet, pairs: &[(&str, &str)]) -> bool {
-    set.labels().len() == pairs.len() && set.labels().iter().zip(pairs).all(|(label, (name, value))| &*label.name == *name && &*label.value == *value)
+    set.labels().len() == pairs.len()
+        && set
+            .labels()
+            .iter()
+            .zip(pairs)
+            .all(|(label, (name, value))| &*label.name == *name && &*label.value == *value)
 }
 
 /// A set of Podmeter's own labels.

@@ -80,28 +80,45 @@ pub(super) struct Plan<'a> {
 impl Plan<'_> {
     /// Works out the layout; what `old` already rendered is taken over where names did not change.
     pub(super) fn layout(&self, old: Layout) -> Layout {
-        let mut kept: HashMap<PodUid, PodSlot> = old.pods.into_iter().map(|slot| (slot.pod.uid, slot)).collect();
+        let mut kept: HashMap<PodUid, PodSlot> =
+            old.pods.into_iter().map(|slot| (slot.pod.uid, slot)).collect();
         let mut pods: Vec<&Arc<Pod>> = self.index.pods().collect();
         // Newest first among pods of one name: a name that is taken again belongs to the new pod alone.
-        pods.sort_by(|a, b| (&a.namespace, &a.name, Reverse(a.created)).cmp(&(&b.namespace, &b.name, Reverse(b.created))));
-        pods.dedup_by(|later, first| later.namespace == first.namespace && later.name == first.name);
-        let mut layout = Layout { pods: pods.into_iter().map(|pod| self.slot(pod, kept.remove(&pod.uid))).collect(), ..Layout::default() };
+        pods.sort_by(|a, b| {
+            (&a.namespace, &a.name, Reverse(a.created)).cmp(&(
+                &b.namespace,
+                &b.name,
+                Reverse(b.created),
+            ))
+        });
+        pods.dedup_by(|later, first| {
+            later.namespace == first.namespace && later.name == first.name
+        });
+        let mut layout = Layout {
+            pods: pods.into_iter().map(|pod| self.slot(pod, kept.remove(&pod.uid))).collect(),
+            ..Layout::default()
+        };
 
         let mut unnamed: HashMap<usize, Vec<usize>> = HashMap::new();
-        let by_uid: HashMap<PodUid, usize> = layout.pods.iter().enumerate().map(|(at, slot)| (slot.pod.uid, at)).collect();
+        let by_uid: HashMap<PodUid, usize> =
+            layout.pods.iter().enumerate().map(|(at, slot)| (slot.pod.uid, at)).collect();
         let by_id = container_ids(&layout.pods);
         for (at, row) in self.rows.iter().enumerate() {
             match &row.scope {
-                Scope::Pod(uid) => match self.index.pod(*uid).and_then(|pod| by_uid.get(&pod.uid)) {
-                    Some(slot) => {
-                        layout.pods[*slot].row = Some(at);
-                        layout.pods[*slot].named = *uid;
-                        layout.census.labelled += 1;
+                Scope::Pod(uid) => {
+                    match self.index.pod(*uid).and_then(|pod| by_uid.get(&pod.uid)) {
+                        Some(slot) => {
+                            layout.pods[*slot].row = Some(at);
+                            layout.pods[*slot].named = *uid;
+                            layout.census.labelled += 1;
+                        }
+                        None => self.orphan(&mut layout, at, Some(*uid)),
                     }
-                    None => self.orphan(&mut layout, at, Some(*uid)),
-                },
+                }
                 Scope::Container { pod, id } => {
-                    let owner = pod.and_then(|uid| self.index.pod(uid)).and_then(|pod| by_uid.get(&pod.uid));
+                    let owner = pod
+                        .and_then(|uid| self.index.pod(uid))
+                        .and_then(|pod| by_uid.get(&pod.uid));
                     match (by_id.get(id), owner) {
                         (Some(Known::Current(slot, container)), _) => {
                             layout.pods[*slot].containers[*container].row = Some(at);
@@ -126,14 +143,16 @@ impl Plan<'_> {
             Some(old) => {
                 let same = same_names(&old.pod, pod) && old.labels.labels().ends_with(spaces);
                 let names = old.pod.containers.iter().map(|container| container.name.clone());
-                let slots = old.containers.into_iter().map(|slot| (same.then_some(slot.labels), slot.oom));
+                let slots =
+                    old.containers.into_iter().map(|slot| (same.then_some(slot.labels), slot.oom));
                 (same.then_some(old.labels), names.zip(slots).collect::<HashMap<_, _>>())
             }
             None => (None, HashMap::new()),
         };
         let containers = pod.containers.iter().map(|container| {
             let (labels, oom) = named.remove(&container.name).unwrap_or_default();
-            let labels = labels.unwrap_or_else(|| self.labels(pod, Some(("container", &container.name)), spaces));
+            let labels = labels
+                .unwrap_or_else(|| self.labels(pod, Some(("container", &container.name)), spaces));
             ContainerSlot { labels, row: None, oom }
         });
         PodSlot {
@@ -150,7 +169,12 @@ impl Plan<'_> {
     }
 
     /// The labels of a pod's or container's series, in the order they are written.
-    fn labels(&self, pod: &Pod, container: Option<(&str, &str)>, spaces: &[Label]) -> Arc<LabelSet> {
+    fn labels(
+        &self,
+        pod: &Pod,
+        container: Option<(&str, &str)>,
+        spaces: &[Label],
+    ) -> Arc<LabelSet> {
         let mut labels = Vec::with_capacity(6 + pod.labels.len() + spaces.len());
         labels.push(Label::own("namespace", pod.namespace.clone()));
         labels.push(Label::own("pod", pod.name.clone()));
@@ -171,13 +195,19 @@ impl Plan<'_> {
     fn guess(&self, layout: &mut Layout, slot: usize, mut rows: Vec<usize>) {
         rows.sort_by_key(|row| self.rows[*row].inode);
         let inode = |row: usize| self.rows[row].inode;
-        let oldest_named = layout.pods[slot].containers.iter().filter_map(|container| container.row).map(inode).min();
+        let oldest_named = layout.pods[slot]
+            .containers
+            .iter()
+            .filter_map(|container| container.row)
+            .map(inode)
+            .min();
         if oldest_named.is_none_or(|oldest| inode(rows[0]) < oldest) {
             rows.remove(0);
             layout.census.sandbox += 1;
         }
         let pod = layout.pods[slot].pod.clone();
-        let taken: Vec<bool> = layout.pods[slot].containers.iter().map(|container| container.row.is_some()).collect();
+        let taken: Vec<bool> =
+            layout.pods[slot].containers.iter().map(|container| container.row.is_some()).collect();
         let mut expected = expected(&pod).filter(|at| !taken[*at]);
         match (rows.as_slice(), expected.next(), expected.next()) {
             ([row], Some(container), None) => {
@@ -215,13 +245,23 @@ impl Plan<'_> {
         let labels = match (scope, pod) {
             (Scope::Container { id, .. }, Some(slot)) => {
                 let pod = layout.pods[slot].pod.clone();
-                self.labels(&pod, Some(("container_id", id.short())), self.index.namespace_labels(&pod.namespace))
+                self.labels(
+                    &pod,
+                    Some(("container_id", id.short())),
+                    self.index.namespace_labels(&pod.namespace),
+                )
             }
             (Scope::Container { pod: uid, id }, None) => {
                 let uid = uid.map(|uid| uid.to_string()).unwrap_or_default();
-                extras::set(&[("uid", &uid), ("container_id", id.short()), ("node", &self.config.node)])
+                extras::set(&[
+                    ("uid", &uid),
+                    ("container_id", id.short()),
+                    ("node", &self.config.node),
+                ])
             }
-            (Scope::Pod(uid), _) => extras::set(&[("uid", &uid.to_string()), ("node", &self.config.node)]),
+            (Scope::Pod(uid), _) => {
+                extras::set(&[("uid", &uid.to_string()), ("node", &self.config.node)])
+            }
         };
         layout.census.unlabelled += 1;
         layout.strays.push(Stray { labels, row, is_pod: matches!(scope, Scope::Pod(_)) });
@@ -229,11 +269,11 @@ impl Plan<'_> {
 
     /// A container that Kubernetes does not run: the name the runtime's own files give it.
     fn foreign(&self, id: &ContainerId) -> Arc<LabelSet> {
-        let mut labels = vec![Label::own("container", id.short()), Label::own("container_id", id.short()), Label::own("node", self.config.node.clone())];
-        if let Some(known) = self.index.container(id) {
-            labels[0] = Label::own("container", known.name.clone());
-            labels.extend(known.labels.iter().cloned());
-        }
+        let labels = vec![
+            Label::own("container", id.short()),
+            Label::own("container_id", id.short()),
+            Label::own("node", self.config.node.clone()),
+        ];
         Arc::new(LabelSet::new(labels))
     }
 }
@@ -263,8 +303,13 @@ fn container_ids(pods: &[PodSlot]) -> HashMap<ContainerId, Known> {
 
 /// Containers that may be running now: init containers one after another, then the regular ones.
 fn expected(pod: &Pod) -> impl Iterator<Item = usize> + '_ {
-    let ended = |container: &Container| matches!(container.status.as_ref().map(|status| &status.state), Some(State::Terminated(_)));
-    let init = pod.containers.iter().position(|container| container.role == Role::Init && !ended(container));
+    let ended = |container: &Container| {
+        matches!(container.status.as_ref().map(|status| &status.state), Some(State::Terminated(_)))
+    };
+    let init = pod
+        .containers
+        .iter()
+        .position(|container| container.role == Role::Init && !ended(container));
     pod.containers.iter().enumerate().filter_map(move |(at, container)| {
         let due = match (init, container.role) {
             (Some(init), Role::Init) => at == init,
@@ -278,7 +323,10 @@ fn expected(pod: &Pod) -> impl Iterator<Item = usize> + '_ {
 
 /// Whether both have the same labels on their series.
 fn same_names(a: &Pod, b: &Pod) -> bool {
-    a.name == b.name && a.namespace == b.namespace && a.workload == b.workload && a.labels == b.labels
+    a.name == b.name
+        && a.namespace == b.namespace
+        && a.workload == b.workload
+        && a.labels == b.labels
 }
 
 fn info(pod: &Pod) -> Arc<LabelSet> {

@@ -23,16 +23,30 @@ impl Emit<'_, '_> {
             self.memory(entity, memory);
         }
         if let Some(load) = host.load {
-            for (series, value) in [Series::NodeLoad1, Series::NodeLoad5, Series::NodeLoad15].into_iter().zip(load) {
+            for (series, value) in
+                [Series::NodeLoad1, Series::NodeLoad5, Series::NodeLoad15].into_iter().zip(load)
+            {
                 self.put(series, entity, value);
             }
         }
         let pressure = &host.pressure;
         self.seconds(Series::NodePressureCpu, entity, pressure.cpu.map(|stalls| stalls.some));
-        self.seconds(Series::NodePressureMemoryWaiting, entity, pressure.memory.map(|stalls| stalls.some));
-        self.seconds(Series::NodePressureMemoryStalled, entity, pressure.memory.and_then(|stalls| stalls.full));
+        self.seconds(
+            Series::NodePressureMemoryWaiting,
+            entity,
+            pressure.memory.map(|stalls| stalls.some),
+        );
+        self.seconds(
+            Series::NodePressureMemoryStalled,
+            entity,
+            pressure.memory.and_then(|stalls| stalls.full),
+        );
         self.seconds(Series::NodePressureIoWaiting, entity, pressure.io.map(|stalls| stalls.some));
-        self.seconds(Series::NodePressureIoStalled, entity, pressure.io.and_then(|stalls| stalls.full));
+        self.seconds(
+            Series::NodePressureIoStalled,
+            entity,
+            pressure.io.and_then(|stalls| stalls.full),
+        );
         self.count(Series::NodeOomKills, entity, host.oom_kills);
         self.time(Series::NodeBootTime, entity, host.booted);
         for filesystem in &host.filesystems {
@@ -86,7 +100,11 @@ impl Emit<'_, '_> {
     }
 
     fn filesystem(&mut self, entity: u32, filesystem: &Filesystem) {
-        let extra = self.extras.of(&[("device", &filesystem.device), ("fstype", &filesystem.fstype), ("mountpoint", &filesystem.mountpoint)]);
+        let extra = self.extras.of(&[
+            ("device", &filesystem.device),
+            ("fstype", &filesystem.fstype),
+            ("mountpoint", &filesystem.mountpoint),
+        ]);
         let values = [
             (Series::NodeFsSize, filesystem.size),
             (Series::NodeFsAvail, filesystem.available),
@@ -134,7 +152,10 @@ impl Emit<'_, '_> {
         let fixed = self.fixed;
         self.amounts(Series::NodeCapacity.into(), entity, &node.capacity);
         self.amounts(Series::NodeAllocatable.into(), entity, &node.allocatable);
-        for (series, pods) in [(Series::NodeCapacity, node.pods_capacity), (Series::NodeAllocatable, node.pods_allocatable)] {
+        for (series, pods) in [
+            (Series::NodeCapacity, node.pods_capacity),
+            (Series::NodeAllocatable, node.pods_allocatable),
+        ] {
             if let Some(pods) = pods {
                 self.put_with(series, entity, &fixed.pods, pods);
             }
@@ -143,11 +164,21 @@ impl Emit<'_, '_> {
         for (condition, status) in &node.conditions {
             for state in ["true", "false", "unknown"] {
                 let extra = self.extras.of(&[("condition", condition), ("status", state)]);
-                self.put_with(Series::NodeCondition, entity, &extra, f64::from(u8::from(status.eq_ignore_ascii_case(state))));
+                self.put_with(
+                    Series::NodeCondition,
+                    entity,
+                    &extra,
+                    f64::from(u8::from(status.eq_ignore_ascii_case(state))),
+                );
             }
         }
-        for (series, sum) in [(Series::NodeRequestsRatio, &requests), (Series::NodeLimitsRatio, &limits)] {
-            for (resource, sum, of) in [("cpu", sum.cpu, node.allocatable.cpu), ("memory", sum.memory, node.allocatable.memory)] {
+        for (series, sum) in
+            [(Series::NodeRequestsRatio, &requests), (Series::NodeLimitsRatio, &limits)]
+        {
+            for (resource, sum, of) in [
+                ("cpu", sum.cpu, node.allocatable.cpu),
+                ("memory", sum.memory, node.allocatable.memory),
+            ] {
                 if let (Some(sum), Some(of)) = (sum, of.filter(|of| *of > 0.0)) {
                     let extra = self.extras.one("resource", resource);
                     self.put_with(series, entity, &extra, sum / of);

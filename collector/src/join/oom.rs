@@ -65,7 +65,9 @@ impl Oom {
         self.settled = Some(id.clone());
         // The kill that ended the container was counted only if the counter rose in one of the last
         // two readings: an earlier rise was a child process.
-        let counted = self.kernel.as_ref().is_some_and(|seen| seen.id == *id && seen.raised.is_some_and(|raised| raised + 1 >= seen.read));
+        let counted = self.kernel.as_ref().is_some_and(|seen| {
+            seen.id == *id && seen.raised.is_some_and(|raised| raised + 1 >= seen.read)
+        });
         if !counted {
             self.total += 1;
         }
@@ -81,7 +83,12 @@ mod tests {
     use super::*;
 
     fn killed(id: &str) -> Status {
-        let end = Termination { id: Some(ContainerId::new(id)), reason: Some("OOMKilled".into()), exit_code: 137, finished: None };
+        let end = Termination {
+            id: Some(ContainerId::new(id)),
+            reason: Some("OOMKilled".into()),
+            exit_code: 137,
+            finished: None,
+        };
         Status { last: Some(end), ..Status::default() }
     }
 

@@ -10,7 +10,8 @@ use crate::schema::{Id, Kernel, Scope, Series};
 impl Emit<'_, '_> {
     pub(super) fn pod(&mut self, slot: &mut PodSlot, pasts: &mut [Past]) {
         let row = slot.row.map(|row| &self.input.cgroups[row]);
-        let entity = self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
+        let entity =
+            self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
         self.put_with(Series::PodInfo, entity, &slot.info, 1.0);
         self.status(entity, &slot.pod);
         self.amounts(Series::PodRequest.into(), entity, &slot.request);

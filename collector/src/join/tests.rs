@@ -9,7 +9,9 @@ use globset::{Glob, GlobSetBuilder};
 use super::*;
 use crate::cgroup::{ContainerId, Counters, CpuQuota, Limit, Scope};
 use crate::labels::Origin;
-use crate::pods::model::{Amounts, Container, Pod, Resources, Role, State, Status, Termination, Workload};
+use crate::pods::model::{
+    Amounts, Container, Pod, Resources, Role, State, Status, Termination, Workload,
+};
 use crate::schema::{Id, Kernel, Series};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -20,7 +22,12 @@ fn uid(n: u128) -> PodUid {
 }
 
 fn pod(n: u128, name: &str, containers: Vec<Container>) -> Pod {
-    let label = |key: &str, value: &str| Label { origin: Origin::PodLabel, key: key.into(), name: format!("label_{key}").into(), value: value.into() };
+    let label = |key: &str, value: &str| Label {
+        origin: Origin::PodLabel,
+        key: key.into(),
+        name: format!("label_{key}").into(),
+        value: value.into(),
+    };
     Pod {
         uid: uid(n),
         config_hash: None,
@@ -50,9 +57,14 @@ fn pod(n: u128, name: &str, containers: Vec<Container>) -> Pod {
 }
 
 fn container(name: &str, role: Role, id: Option<&str>) -> Container {
-    let status = id.map(|id| Status { id: Some(ContainerId::new(id)), state: State::Running(None), ..Status::default() });
+    let status = id.map(|id| Status {
+        id: Some(ContainerId::new(id)),
+        state: State::Running(None),
+        ..Status::default()
+    });
     let limits = Amounts { cpu: Some(0.2), memory: Some(200.0 * MIB as f64), ..Amounts::default() };
-    let requests = Amounts { cpu: Some(0.1), memory: Some(100.0 * MIB as f64), ..Amounts::default() };
+    let requests =
+        Amounts { cpu: Some(0.1), memory: Some(100.0 * MIB as f64), ..Amounts::default() };
     Container { name: name.into(), role, resources: Resources { requests, limits }, status }
 }
 
@@ -73,7 +85,14 @@ impl World {
 
     fn with(pods: Vec<Pod>, exclude: GlobSet) -> Self {
         let config = Config { node: "n1".into(), exclude, foreign: false, interval: INTERVAL };
-        let mut world = Self { joiner: Joiner::new(config, Vec::new()), start: Instant::now(), ticks: 0, rows: Vec::new(), index: Arc::default(), synced: true };
+        let mut world = Self {
+            joiner: Joiner::new(config, Vec::new()),
+            start: Instant::now(),
+            ticks: 0,
+            rows: Vec::new(),
+            index: Arc::default(),
+            synced: true,
+        };
         world.pods(pods);
         world
     }
@@ -89,17 +108,29 @@ impl World {
         let key = self.rows.iter().map(|row| row.key.0 + 1).max().unwrap_or(1);
         let scope = Scope::Container { pod: Some(uid(pod)), id: ContainerId::new(id) };
         let path = format!("/kubepods/pod{pod}/{id}").into();
-        self.rows.push(Cgroup { key: CgroupKey(key), scope, path, inode: key, created: SystemTime::UNIX_EPOCH, seen_from_start: true, counters: Counters::default() });
+        self.rows.push(Cgroup {
+            key: CgroupKey(key),
+            scope,
+            path,
+            inode: key,
+            created: SystemTime::UNIX_EPOCH,
+            seen_from_start: true,
+            counters: Counters::default(),
+        });
         &mut self.rows.last_mut().unwrap().counters
     }
 
     fn counters(&mut self, id: &str) -> &mut Counters {
-        let row = self.rows.iter_mut().find(|row| matches!(&row.scope, Scope::Container { id: own, .. } if own.as_str() == id));
+        let row = self.rows.iter_mut().find(
+            |row| matches!(&row.scope, Scope::Container { id: own, .. } if own.as_str() == id),
+        );
         &mut row.unwrap().counters
     }
 
     fn remove(&mut self, gone: &str) {
-        self.rows.retain(|row| !matches!(&row.scope, Scope::Container { id, .. } if id.as_str() == gone));
+        self.rows.retain(
+            |row| !matches!(&row.scope, Scope::Container { id, .. } if id.as_str() == gone),
+        );
     }
 
     fn tick(&mut self) -> Arc<Snapshot> {
@@ -120,7 +151,8 @@ impl World {
 
 /// The values of a family by the given label of their entity.
 fn values(snapshot: &Snapshot, id: impl Into<Id>, label: &str) -> Vec<(String, f64)> {
-    let entity = |at: u32| snapshot.entities()[at as usize].labels.value(label).unwrap_or("").to_owned();
+    let entity =
+        |at: u32| snapshot.entities()[at as usize].labels.value(label).unwrap_or("").to_owned();
     snapshot.points(id.into()).iter().map(|point| (entity(point.entity), point.value)).collect()
 }
 
@@ -139,15 +171,34 @@ fn agent_value(snapshot: &Snapshot, series: Series, extra: Option<(&str, &str)>)
 
 #[test]
 fn container_carries_its_pods_labels_in_the_documented_order() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "sandbox");
     world.cgroup(1, "a").memory.usage = Some(7);
     let snapshot = world.tick();
     let point = &snapshot.points(Id::container(Kernel::MemoryUsage))[0];
-    let names: Vec<_> = snapshot.entities()[point.entity as usize].labels.labels().iter().map(|label| format!("{}={}", label.name, label.value)).collect();
-    let expected = ["namespace=shop", "pod=cart-1", "container=app", "node=n1", "workload=cart", "workload_kind=Deployment", "label_role=api", "label_version=canary"];
+    let names: Vec<_> = snapshot.entities()[point.entity as usize]
+        .labels
+        .labels()
+        .iter()
+        .map(|label| format!("{}={}", label.name, label.value))
+        .collect();
+    let expected = [
+        "namespace=shop",
+        "pod=cart-1",
+        "container=app",
+        "node=n1",
+        "workload=cart",
+        "workload_kind=Deployment",
+        "label_role=api",
+        "label_version=canary",
+    ];
     assert_eq!(names, expected);
-    assert_eq!(snapshot.points(Id::container(Kernel::MemoryUsage)).len(), 1, "the sandbox has no series");
+    assert_eq!(
+        snapshot.points(Id::container(Kernel::MemoryUsage)).len(),
+        1,
+        "the sandbox has no series"
+    );
     assert_eq!(agent_value(&snapshot, Series::Cgroups, Some(("state", "sandbox"))), 1.0);
 }
 
@@ -159,13 +210,27 @@ fn new_container_waits_two_ticks_then_goes_out_under_its_uid_and_is_relabelled()
     assert!(usage(&world.tick()).is_empty());
     assert!(usage(&world.tick()).is_empty());
     let snapshot = world.tick();
-    assert_eq!(values(&snapshot, Id::container(Kernel::MemoryUsage), "uid"), [("00000000-0000-0000-0000-0000000000ab".to_owned(), 7.0)]);
-    assert_eq!(values(&snapshot, Id::container(Kernel::MemoryUsage), "container_id"), [("aaaabbbbcccc".to_owned(), 7.0)]);
+    assert_eq!(
+        values(&snapshot, Id::container(Kernel::MemoryUsage), "uid"),
+        [("00000000-0000-0000-0000-0000000000ab".to_owned(), 7.0)]
+    );
+    assert_eq!(
+        values(&snapshot, Id::container(Kernel::MemoryUsage), "container_id"),
+        [("aaaabbbbcccc".to_owned(), 7.0)]
+    );
     assert_eq!(agent_value(&snapshot, Series::HeldSamples, None), 2.0);
     assert_eq!(agent_value(&snapshot, Series::UnlabelledSamples, None), 1.0);
 
-    world.pods(vec![pod(0xab, "late", vec![container("app", Role::Regular, Some("aaaabbbbccccdddd"))])]);
-    assert_eq!(usage(&world.tick()), [("app".to_owned(), 7.0)], "the old series ended in the same tick");
+    world.pods(vec![pod(
+        0xab,
+        "late",
+        vec![container("app", Role::Regular, Some("aaaabbbbccccdddd"))],
+    )]);
+    assert_eq!(
+        usage(&world.tick()),
+        [("app".to_owned(), 7.0)],
+        "the old series ended in the same tick"
+    );
 }
 
 #[test]
@@ -178,7 +243,8 @@ fn nothing_waits_before_a_first_list_was_had() {
 
 #[test]
 fn gone_pods_series_end_in_the_same_tick() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     world.cgroup(1, "a").memory.usage = Some(7);
     assert_eq!(usage(&world.tick()).len(), 1);
@@ -193,7 +259,8 @@ fn replaced_container_is_one_series_and_its_old_cgroup_none() {
     let replaced = |last: Option<&str>, id: &str| {
         let mut app = container("app", Role::Regular, Some(id));
         if let Some(status) = &mut app.status {
-            status.last = last.map(|id| Termination { id: Some(ContainerId::new(id)), ..Termination::default() });
+            status.last = last
+                .map(|id| Termination { id: Some(ContainerId::new(id)), ..Termination::default() });
         }
         vec![pod(1, "cart-1", vec![app])]
     };
@@ -210,20 +277,28 @@ fn replaced_container_is_one_series_and_its_old_cgroup_none() {
 
 #[test]
 fn restart_gives_no_rate_rather_than_a_negative_one() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     world.cgroup(1, "a").cpu.usage = Some(Duration::from_secs(100));
     world.tick();
     world.counters("a").cpu.usage = Some(Duration::from_secs(101));
-    assert_eq!(values(&world.tick(), Series::CpuLimitRatio, "container"), [("app".to_owned(), 0.5)]);
-    assert_eq!(values(&world.tick(), Series::CpuRequestRatio, "container"), [("app".to_owned(), 0.0)]);
+    assert_eq!(
+        values(&world.tick(), Series::CpuLimitRatio, "container"),
+        [("app".to_owned(), 0.5)]
+    );
+    assert_eq!(
+        values(&world.tick(), Series::CpuRequestRatio, "container"),
+        [("app".to_owned(), 0.0)]
+    );
     world.counters("a").cpu.usage = Some(Duration::from_secs(1));
     assert!(values(&world.tick(), Series::CpuLimitRatio, "container").is_empty());
 }
 
 #[test]
 fn ratios_use_what_the_kernel_enforces_before_the_spec() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     let counters = world.cgroup(1, "a");
     counters.memory.usage = Some(80 * MIB);
@@ -236,15 +311,22 @@ fn ratios_use_what_the_kernel_enforces_before_the_spec() {
     world.tick();
     world.counters("a").cpu.usage = Some(Duration::from_secs(1));
     let snapshot = world.tick();
-    assert_eq!(agent_value(&snapshot, Series::MemoryLimitRatio, Some(("basis", "working_set"))), 0.5);
-    assert_eq!(agent_value(&snapshot, Series::MemoryLimitRatio, Some(("basis", "unreclaimable"))), 0.25);
+    assert_eq!(
+        agent_value(&snapshot, Series::MemoryLimitRatio, Some(("basis", "working_set"))),
+        0.5
+    );
+    assert_eq!(
+        agent_value(&snapshot, Series::MemoryLimitRatio, Some(("basis", "unreclaimable"))),
+        0.25
+    );
     assert_eq!(agent_value(&snapshot, Series::MemoryRequestRatio, None), 0.5);
     assert!(snapshot.points(Series::CpuLimitRatio.into()).is_empty(), "the kernel enforces none");
 }
 
 #[test]
 fn growing_memory_says_when_it_reaches_the_limit_and_flat_memory_nothing() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     world.cgroup(1, "a").memory.limit = Some(Limit::At(200 * MIB));
     for step in 0..10 {
@@ -261,10 +343,12 @@ fn growing_memory_says_when_it_reaches_the_limit_and_flat_memory_nothing() {
 
 #[test]
 fn oom_kills_survive_the_replacement_of_the_container() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     world.cgroup(1, "a").memory.oom_kills = Some(0);
-    let kills = |snapshot: &Snapshot| values(snapshot, Id::container(Kernel::OomEvents), "container");
+    let kills =
+        |snapshot: &Snapshot| values(snapshot, Id::container(Kernel::OomEvents), "container");
     assert_eq!(kills(&world.tick()), [("app".to_owned(), 0.0)]);
     world.counters("a").memory.oom_kills = Some(2);
     assert_eq!(kills(&world.tick()), [("app".to_owned(), 2.0)]);
@@ -276,7 +360,11 @@ fn oom_kills_survive_the_replacement_of_the_container() {
 
 #[test]
 fn container_without_a_status_is_named_by_elimination() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("setup", Role::Init, None), container("app", Role::Regular, None)])]);
+    let mut world = World::new(vec![pod(
+        1,
+        "cart-1",
+        vec![container("setup", Role::Init, None), container("app", Role::Regular, None)],
+    )]);
     world.cgroup(1, "s");
     world.cgroup(1, "x").memory.usage = Some(7);
     assert_eq!(usage(&world.tick()), [("setup".to_owned(), 7.0)], "init containers come first");
@@ -284,33 +372,53 @@ fn container_without_a_status_is_named_by_elimination() {
 
 #[test]
 fn two_unnamed_containers_wait_and_then_carry_their_ids_and_the_pods_labels() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, None), container("log", Role::Regular, None)])]);
+    let mut world = World::new(vec![pod(
+        1,
+        "cart-1",
+        vec![container("app", Role::Regular, None), container("log", Role::Regular, None)],
+    )]);
     for id in ["s", "x", "y"] {
         world.cgroup(1, id).memory.usage = Some(7);
     }
     assert!(usage(&world.tick()).is_empty());
     world.tick();
     let snapshot = world.tick();
-    assert_eq!(values(&snapshot, Id::container(Kernel::MemoryUsage), "container_id"), [("x".to_owned(), 7.0), ("y".to_owned(), 7.0)]);
+    assert_eq!(
+        values(&snapshot, Id::container(Kernel::MemoryUsage), "container_id"),
+        [("x".to_owned(), 7.0), ("y".to_owned(), 7.0)]
+    );
     assert_eq!(values(&snapshot, Id::container(Kernel::MemoryUsage), "label_role")[0].0, "api");
 }
 
 #[test]
 fn changed_label_ends_the_old_series_and_never_yields_both() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
     world.cgroup(1, "s");
     world.cgroup(1, "a").memory.usage = Some(7);
     world.tick();
     let mut changed = pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))]);
     changed.labels[1].value = "stable".into();
     world.pods(vec![changed]);
-    assert_eq!(values(&world.tick(), Id::container(Kernel::MemoryUsage), "label_version"), [("stable".to_owned(), 7.0)]);
+    assert_eq!(
+        values(&world.tick(), Id::container(Kernel::MemoryUsage), "label_version"),
+        [("stable".to_owned(), 7.0)]
+    );
 }
 
 #[test]
 fn unchanged_names_keep_their_rendered_labels_when_the_status_changes() {
-    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
-    let labels = |snapshot: &Snapshot| snapshot.entities().iter().find(|entity| entity.labels.value("container").is_some()).unwrap().labels.clone();
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    let labels = |snapshot: &Snapshot| {
+        snapshot
+            .entities()
+            .iter()
+            .find(|entity| entity.labels.value("container").is_some())
+            .unwrap()
+            .labels
+            .clone()
+    };
     let before = labels(&world.tick());
     let mut restarted = container("app", Role::Regular, Some("a"));
     restarted.status.as_mut().unwrap().restarts = 1;
@@ -324,11 +432,15 @@ fn static_pod_is_found_by_its_config_hash() {
     mirror.config_hash = Some(PodUid::ConfigHash(0xfe));
     let mut world = World::new(vec![mirror]);
     world.cgroup(1, "a").memory.usage = Some(7);
-    world.rows[0].scope = Scope::Container { pod: Some(PodUid::ConfigHash(0xfe)), id: ContainerId::new("other") };
+    world.rows[0].scope =
+        Scope::Container { pod: Some(PodUid::ConfigHash(0xfe)), id: ContainerId::new("other") };
     world.cgroup(1, "b").memory.usage = Some(9);
     world.rows[1].scope = Scope::Pod(PodUid::ConfigHash(0xfe));
     let snapshot = world.tick();
-    assert_eq!(values(&snapshot, Id::pod(Kernel::MemoryUsage), "pod"), [("etcd-n1".to_owned(), 9.0)]);
+    assert_eq!(
+        values(&snapshot, Id::pod(Kernel::MemoryUsage), "pod"),
+        [("etcd-n1".to_owned(), 9.0)]
+    );
 }
 
 #[test]
@@ -345,8 +457,12 @@ fn pod_that_took_an_old_pods_name_has_the_name_alone() {
 
 #[test]
 fn excluded_families_are_left_out_and_counted_out() {
-    let exclude = GlobSetBuilder::new().add(Glob::new("container_memory_*").unwrap()).build().unwrap();
-    let mut world = World::with(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])], exclude);
+    let exclude =
+        GlobSetBuilder::new().add(Glob::new("container_memory_*").unwrap()).build().unwrap();
+    let mut world = World::with(
+        vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])],
+        exclude,
+    );
     world.cgroup(1, "s");
     world.cgroup(1, "a").memory.usage = Some(7);
     let snapshot = world.tick();
@@ -356,7 +472,15 @@ fn excluded_families_are_left_out_and_counted_out() {
 
 #[test]
 fn no_two_series_of_a_snapshot_are_the_same() {
-    let mut pods: Vec<_> = (1..20).map(|n| pod(n, &format!("cart-{n}"), vec![container("app", Role::Regular, Some(&format!("a{n}")))])).collect();
+    let mut pods: Vec<_> = (1..20)
+        .map(|n| {
+            pod(
+                n,
+                &format!("cart-{n}"),
+                vec![container("app", Role::Regular, Some(&format!("a{n}")))],
+            )
+        })
+        .collect();
     pods[3].containers.push(container("log", Role::Sidecar, Some("z")));
     let mut world = World::new(pods);
     for n in 1..25 {
@@ -368,8 +492,17 @@ fn no_two_series_of_a_snapshot_are_the_same() {
     for id in Id::all() {
         for point in snapshot.points(id) {
             let labels = &snapshot.entities()[point.entity as usize].labels;
-            let own = |set: &LabelSet| set.labels().iter().map(|label| (label.name.clone(), label.value.clone())).collect::<Vec<_>>();
-            assert!(seen.insert((id, own(labels), point.extra.as_deref().map(own))), "{} {labels:?}", id.metric().name);
+            let own = |set: &LabelSet| {
+                set.labels()
+                    .iter()
+                    .map(|label| (label.name.clone(), label.value.clone()))
+                    .collect::<Vec<_>>()
+            };
+            assert!(
+                seen.insert((id, own(labels), point.extra.as_deref().map(own))),
+                "{} {labels:?}",
+                id.metric().name
+            );
         }
     }
     assert!(seen.len() > 400);

@@ -181,7 +181,8 @@ pub enum Phase {
 
 impl Phase {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Succeeded, Self::Failed, Self::Unknown, Self::Running];
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Succeeded, Self::Failed, Self::Unknown, Self::Running];
 
     /// The label value: the API's word.
     #[must_use]

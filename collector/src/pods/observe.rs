@@ -21,8 +21,14 @@ impl Observer {
     /// Observes these `feeds`: those that are watched.
     #[must_use]
     pub fn new(health: Arc<Health>, feeds: &[Feed]) -> Self {
-        let set = |pairs: &[(&str, &str)]| Arc::new(LabelSet::new(pairs.iter().map(|(name, value)| Label::own(name, *value)).collect()));
-        let events = Feed::ALL.iter().flat_map(|feed| Event::ALL.map(|event| set(&[("resource", feed.as_str()), ("event", event.as_str())])));
+        let set = |pairs: &[(&str, &str)]| {
+            Arc::new(LabelSet::new(
+                pairs.iter().map(|(name, value)| Label::own(name, *value)).collect(),
+            ))
+        };
+        let events = Feed::ALL.iter().flat_map(|feed| {
+            Event::ALL.map(|event| set(&[("resource", feed.as_str()), ("event", event.as_str())]))
+        });
         Self {
             health,
             feeds: feeds.iter().map(|feed| (*feed, set(&[("resource", feed.as_str())]))).collect(),
@@ -36,7 +42,10 @@ impl Observer {
 impl Contribute for Observer {
     fn contribute(&mut self, snapshot: &mut Snapshot, agent: u32) {
         for (feed, set) in &self.feeds {
-            let states = [(Series::WatchConnected, self.health.is_connected(*feed)), (Series::WatchSynced, self.health.is_synced(*feed))];
+            let states = [
+                (Series::WatchConnected, self.health.is_connected(*feed)),
+                (Series::WatchSynced, self.health.is_synced(*feed)),
+            ];
             for (series, holds) in states {
                 snapshot.add(series.into(), agent, Some(set.clone()), f64::from(u8::from(holds)));
             }

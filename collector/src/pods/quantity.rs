@@ -95,7 +95,10 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_is_none() {
-        for text in ["", "+", ".", "m", "1x", "1mi", "1KI", "1..2", "1e", "1e+", "1e1.5", "inf", "NaN", "1 Gi", "--1", "0x10", "1e999"] {
+        for text in [
+            "", "+", ".", "m", "1x", "1mi", "1KI", "1..2", "1e", "1e+", "1e1.5", "inf", "NaN",
+            "1 Gi", "--1", "0x10", "1e999",
+        ] {
             check(text, None);
         }
     }
