@@ -3,6 +3,7 @@
 //! The measuring itself is the `collector` crate's; this one owns the command line, the
 //! configuration, the exposition formats, the HTTP endpoints and the exit codes.
 
+pub mod apiserver;
 pub mod app;
 pub mod check;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod export;
+pub mod logs;
 pub mod once;
 pub mod server;
 pub mod tasks;
