@@ -48,7 +48,8 @@ pub(super) fn open(shared: &Arc<Shared>, route: Route) -> Option<Body> {
         return None;
     }
     drop(store);
-    let seconds = route.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(1_800_u32);
+    let seconds =
+        route.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(1_800_u32);
     let watch = Watch {
         next_bookmark: Instant::now() + shared.options.bookmark_every,
         end: Instant::now() + std::time::Duration::from_secs(seconds.into()),

@@ -20,13 +20,17 @@ const CONNECT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Started outside a pod without saying where the API server is.
-    #[error("not in a pod (KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is missing or odd): give a kubeconfig or run standalone")]
+    #[error(
+        "not in a pod (KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is missing or odd): give a kubeconfig or run standalone"
+    )]
     NotInCluster {
         /// What kube missed.
         source: InClusterError,
     },
     /// The pod has no service account's files: look for `automountServiceAccountToken: false`.
-    #[error("cannot read the service account's files in /var/run/secrets/kubernetes.io/serviceaccount")]
+    #[error(
+        "cannot read the service account's files in /var/run/secrets/kubernetes.io/serviceaccount"
+    )]
     ServiceAccount {
         /// Which file and why.
         source: InClusterError,
@@ -53,9 +57,9 @@ pub enum Error {
 /// When this is no pod, or one without a service account. Call it inside a tokio runtime.
 pub fn in_cluster() -> Result<Client, Error> {
     let config = Config::incluster().map_err(|source| match source {
-        InClusterError::ReadEnvironmentVariable(_) | InClusterError::ParseClusterPort(_) | InClusterError::ParseClusterUrl(_) => {
-            Error::NotInCluster { source }
-        }
+        InClusterError::ReadEnvironmentVariable(_)
+        | InClusterError::ParseClusterPort(_)
+        | InClusterError::ParseClusterUrl(_) => Error::NotInCluster { source },
         _ => Error::ServiceAccount { source },
     })?;
     build(config)
@@ -68,7 +72,9 @@ pub fn in_cluster() -> Result<Client, Error> {
 pub async fn from_kubeconfig(path: &Path) -> Result<Client, Error> {
     let refused = |source| Error::Kubeconfig { path: path.to_owned(), source };
     let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(refused)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(refused)?;
     build(config)
 }
 

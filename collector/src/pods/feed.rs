@@ -22,11 +22,11 @@ use kube::Client;
 use tokio::time::Instant;
 
 pub(super) use fault::Fault;
-pub(super) use request::{list, try_list, try_watch};
-pub use pace::Pace;
 use pace::Backoff;
+pub use pace::Pace;
 use position::Position;
 pub(super) use request::Target;
+pub(super) use request::{list, try_list, try_watch};
 use wire::{Lines, Sent};
 
 use super::health::{Event, Health};
@@ -88,7 +88,11 @@ impl Feed {
         }
     }
 
-    async fn list_round<K: Object>(&self, position: &mut Position, tell: &mut impl FnMut(Vec<Change<K>>)) -> Result<Round, Fault> {
+    async fn list_round<K: Object>(
+        &self,
+        position: &mut Position,
+        tell: &mut impl FnMut(Vec<Change<K>>),
+    ) -> Result<Round, Fault> {
         let list = request::list::<K>(&self.client, &self.target, position.list_from()).await?;
         self.health.contact();
         self.health.count(self.target.feed, Event::Relisted);
@@ -99,7 +103,11 @@ impl Feed {
         Ok(Round::Listed)
     }
 
-    async fn watch_round<K: Object>(&self, position: &mut Position, tell: &mut impl FnMut(Vec<Change<K>>)) -> Result<Round, Fault> {
+    async fn watch_round<K: Object>(
+        &self,
+        position: &mut Position,
+        tell: &mut impl FnMut(Vec<Change<K>>),
+    ) -> Result<Round, Fault> {
         let opened = Instant::now();
         let version = position.version().unwrap_or_default();
         let (mut lines, seconds) = request::watch(&self.client, &self.target, version).await?;

@@ -182,7 +182,9 @@ impl Health {
     /// Every feed and kind of event with its count.
     pub fn events(&self) -> impl Iterator<Item = (Feed, Event, u64)> + '_ {
         Feed::ALL.into_iter().flat_map(move |feed| {
-            Event::ALL.into_iter().map(move |event| (feed, event, self.feeds[feed as usize].events[event as usize].load(Relaxed)))
+            Event::ALL.into_iter().map(move |event| {
+                (feed, event, self.feeds[feed as usize].events[event as usize].load(Relaxed))
+            })
         })
     }
 
@@ -285,7 +287,10 @@ mod tests {
         health.connected(Feed::Pods);
         assert!(health.trouble(Feed::Pods).is_none());
         assert!(health.is_connected(Feed::Pods) && !health.is_synced(Feed::Pods));
-        assert_eq!(health.failures().find(|(kind, _)| *kind == Failure::Forbidden), Some((Failure::Forbidden, 1)));
+        assert_eq!(
+            health.failures().find(|(kind, _)| *kind == Failure::Forbidden),
+            Some((Failure::Forbidden, 1))
+        );
     }
 
     #[test]

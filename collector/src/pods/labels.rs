@@ -188,8 +188,11 @@ impl Rules {
                 .filter(|label| label.origin == origin)
                 .map(|label| &*label.key)
                 .collect();
-            let unmatched = globs.include.iter().filter(|glob| !keys.iter().any(|key| glob.is_match(key)));
-            missing.extend(unmatched.map(|glob| NeverMatched { list, pattern: glob.glob().to_string() }));
+            let unmatched =
+                globs.include.iter().filter(|glob| !keys.iter().any(|key| glob.is_match(key)));
+            missing.extend(
+                unmatched.map(|glob| NeverMatched { list, pattern: glob.glob().to_string() }),
+            );
         }
         missing
     }
@@ -212,7 +215,9 @@ impl Rules {
         let entries = map.entries.iter().map(|(key, value)| (self.known(origin, key), value));
         let chosen = entries.filter(|(known, value)| match known.verdict {
             Verdict::Included => true,
-            Verdict::Default => origin != Origin::PodAnnotation || value.len() <= MAX_DEFAULT_ANNOTATION,
+            Verdict::Default => {
+                origin != Origin::PodAnnotation || value.len() <= MAX_DEFAULT_ANNOTATION
+            }
             Verdict::Excluded => false,
         });
         chosen.collect()
@@ -225,7 +230,8 @@ impl Rules {
             let default = |known: &Known| known.verdict != Verdict::Included;
             (default(a), a.origin, &a.key).cmp(&(default(b), b.origin, &b.key))
         });
-        cut.count += u32::try_from(chosen.len().saturating_sub(self.inner.max_keys)).unwrap_or(u32::MAX);
+        cut.count +=
+            u32::try_from(chosen.len().saturating_sub(self.inner.max_keys)).unwrap_or(u32::MAX);
         chosen.truncate(self.inner.max_keys);
         let mut labels: Vec<Label> = chosen
             .into_iter()
@@ -283,7 +289,9 @@ impl Inner {
         let include = strongest(&globs.include, key);
         let exclude = strongest(&globs.exclude, key);
         match (include, exclude) {
-            (Some(include), exclude) if exclude.is_none_or(|exclude| include > exclude) => Verdict::Included,
+            (Some(include), exclude) if exclude.is_none_or(|exclude| include > exclude) => {
+                Verdict::Included
+            }
             (_, Some(_)) => Verdict::Excluded,
             _ if goes_by_default(origin, key) => Verdict::Default,
             _ => Verdict::Excluded,
@@ -301,7 +309,9 @@ fn goes_by_default(origin: Origin, key: &str) -> bool {
 
 /// The most literal characters among the patterns that match.
 fn strongest(globs: &[GlobMatcher], key: &str) -> Option<usize> {
-    let literal = |glob: &GlobMatcher| glob.glob().glob().chars().filter(|c| !"*?[]{}!\\".contains(*c)).count();
+    let literal = |glob: &GlobMatcher| {
+        glob.glob().glob().chars().filter(|c| !"*?[]{}!\\".contains(*c)).count()
+    };
     globs.iter().filter(|glob| glob.is_match(key)).map(literal).max()
 }
 
@@ -311,7 +321,8 @@ fn sanitised(key: &str) -> String {
     let mut before = '_';
     for character in key.chars() {
         let allowed = if character.is_ascii_alphanumeric() { character } else { '_' };
-        if allowed.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit()) {
+        if allowed.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit())
+        {
             name.push('_');
         }
         name.push(allowed.to_ascii_lowercase());

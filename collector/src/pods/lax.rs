@@ -209,7 +209,9 @@ impl<'de> Deserialize<'de> for Map {
                 while let Some(key) = map.next_key::<Text>()? {
                     let value = map.next_value::<Text>()?.0.unwrap_or_default();
                     match key.0 {
-                        Some(key) if found.entries.len() < MAX_ENTRIES => found.entries.push((key, value)),
+                        Some(key) if found.entries.len() < MAX_ENTRIES => {
+                            found.entries.push((key, value))
+                        }
                         _ => found.more += 1,
                     }
                 }

@@ -6,8 +6,13 @@ use std::sync::Arc;
 
 use super::labels::Rules;
 use super::lax::{List, Map, Text};
-use super::model::{Amounts, Container, Node, Phase, Pod, Qos, Resources, Role, State, Status, Termination};
-use super::object::{Condition, ContainerSpec, ContainerState, ContainerStatus, Metadata, NodeObject, PodObject, PodStatus, Terminated};
+use super::model::{
+    Amounts, Container, Node, Phase, Pod, Qos, Resources, Role, State, Status, Termination,
+};
+use super::object::{
+    Condition, ContainerSpec, ContainerState, ContainerStatus, Metadata, NodeObject, PodObject,
+    PodStatus, Terminated,
+};
 use super::{resources, workload};
 use crate::cgroup::{ContainerId, PodUid};
 
@@ -33,7 +38,8 @@ pub enum Skipped {
 
 impl Skipped {
     /// All of them, in the order of the counts.
-    pub const ALL: [Self; 5] = [Self::NoUid, Self::NoName, Self::OtherNode, Self::Bounded, Self::Stale];
+    pub const ALL: [Self; 5] =
+        [Self::NoUid, Self::NoName, Self::OtherNode, Self::Bounded, Self::Stale];
 
     /// The label value.
     #[must_use]
@@ -69,11 +75,16 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
     let owner = workload::controller(&metadata.owner_references);
     let ready = condition(&status.conditions, "Ready");
     let is_ready = ready.and_then(truth);
-    let scheduled = condition(&status.conditions, "PodScheduled").filter(|condition| truth(condition) == Some(true));
+    let scheduled = condition(&status.conditions, "PodScheduled")
+        .filter(|condition| truth(condition) == Some(true));
     let mut containers = Vec::with_capacity(spec.containers.0.len() + spec.init_containers.0.len());
     containers.extend(listed(spec.init_containers, Role::Init, &status.init_container_statuses));
     containers.extend(listed(spec.containers, Role::Regular, &status.container_statuses));
-    containers.extend(listed(spec.ephemeral_containers, Role::Ephemeral, &status.ephemeral_container_statuses));
+    containers.extend(listed(
+        spec.ephemeral_containers,
+        Role::Ephemeral,
+        &status.ephemeral_container_statuses,
+    ));
     Ok(Pod {
         uid,
         config_hash: config_hash(&metadata.annotations),
@@ -88,7 +99,9 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
         phase: phase(&status),
         qos: qos(&status),
         ready: is_ready,
-        ready_since: ready.filter(|_| is_ready == Some(true)).and_then(|ready| ready.last_transition_time.time()),
+        ready_since: ready
+            .filter(|_| is_ready == Some(true))
+            .and_then(|ready| ready.last_transition_time.time()),
         scheduled: scheduled.and_then(|scheduled| scheduled.last_transition_time.time()),
         created: metadata.creation_timestamp.time(),
         started: status.start_time.time(),
@@ -113,7 +126,11 @@ pub(super) fn node(object: NodeObject) -> Result<Node, Skipped> {
         amounts.others.retain(|(name, _)| &**name != "pods");
         amounts
     };
-    let conditions = status.conditions.0.iter().filter_map(|condition| Some((condition.kind.0.clone()?, condition.status.0.clone()?)));
+    let conditions = status
+        .conditions
+        .0
+        .iter()
+        .filter_map(|condition| Some((condition.kind.0.clone()?, condition.status.0.clone()?)));
     Ok(Node {
         name,
         capacity: without_pods(&status.capacity),
@@ -131,7 +148,11 @@ fn config_hash(annotations: &Map) -> Option<PodUid> {
 }
 
 /// The containers of one list of the spec, each with its status.
-fn listed(specs: List<ContainerSpec>, role: Role, statuses: &List<ContainerStatus>) -> impl Iterator<Item = Container> {
+fn listed(
+    specs: List<ContainerSpec>,
+    role: Role,
+    statuses: &List<ContainerStatus>,
+) -> impl Iterator<Item = Container> {
     specs.0.into_iter().filter_map(move |spec| {
         let name = spec.name.0?;
         let status = statuses.0.iter().find(|status| status.name.is(&name));

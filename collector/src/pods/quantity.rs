@@ -17,7 +17,9 @@ pub fn parse(text: &str) -> Option<f64> {
     }
     // Rust's parser also reads the exponent, correctly rounded; a multiplication would not be.
     let value = match suffix.strip_prefix(['e', 'E']) {
-        Some(exponent) if !exponent.is_empty() => {
+        Some(exponent)
+            if exponent.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)) =>
+        {
             exponent.parse::<i32>().ok()?;
             format!("{number}e{exponent}").parse::<f64>().ok()?
         }
@@ -95,7 +97,10 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_is_none() {
-        for text in ["", "+", ".", "m", "1x", "1mi", "1KI", "1..2", "1e", "1e+", "1e1.5", "inf", "NaN", "1 Gi", "--1", "0x10", "1e999"] {
+        for text in [
+            "", "+", ".", "m", "1x", "1mi", "1KI", "1..2", "1e", "1e+", "1e1.5", "inf", "NaN",
+            "1 Gi", "--1", "0x10", "1e999",
+        ] {
             check(text, None);
         }
     }

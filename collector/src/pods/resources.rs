@@ -27,7 +27,11 @@ impl Amounts {
 
     /// Every resource that has an amount.
     pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
-        let named = [("cpu", self.cpu), ("memory", self.memory), ("ephemeral-storage", self.ephemeral_storage)];
+        let named = [
+            ("cpu", self.cpu),
+            ("memory", self.memory),
+            ("ephemeral-storage", self.ephemeral_storage),
+        ];
         let named = named.into_iter().filter_map(|(name, value)| Some((name, value?)));
         named.chain(self.others.iter().map(|(name, value)| (&**name, *value)))
     }
@@ -65,7 +69,9 @@ impl Amounts {
             "ephemeral-storage" => self.ephemeral_storage = Some(value),
             _ => match self.others.iter().position(|(other, _)| &**other == name) {
                 Some(at) => self.others[at].1 = value,
-                None if self.others.len() < MAX_OTHERS => self.others.push((Arc::from(name), value)),
+                None if self.others.len() < MAX_OTHERS => {
+                    self.others.push((Arc::from(name), value))
+                }
                 None => {}
             },
         }
@@ -128,7 +134,9 @@ pub fn pod_limit(pod: &Pod) -> Amounts {
     let bound = pod.containers.iter().filter(|container| container.role != Role::Ephemeral);
     let bound: Vec<&Amounts> = bound.map(|container| &container.resources.limits).collect();
     // A limit of zero is no limit, to the kubelet and to the kernel.
-    total.keep(|name| bound.iter().all(|limits| limits.value(name).is_some_and(|value| value > 0.0)));
+    total.keep(|name| {
+        bound.iter().all(|limits| limits.value(name).is_some_and(|value| value > 0.0))
+    });
     with_own_limits(total, pod)
 }
 

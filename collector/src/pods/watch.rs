@@ -72,7 +72,10 @@ impl Watch {
     ///
     /// # Errors
     /// When the node's name cannot stand in a selector.
-    pub fn new(client: Client, settings: Settings) -> Result<(Self, Receiver<Arc<Index>>, Arc<Health>), Error> {
+    pub fn new(
+        client: Client,
+        settings: Settings,
+    ) -> Result<(Self, Receiver<Arc<Index>>, Arc<Health>), Error> {
         let targets = targets(&settings)?;
         let health = Arc::new(Health::default());
         let (sender, receiver) = channel(Arc::new(Index::default()));
@@ -88,7 +91,12 @@ impl Watch {
         let Self { client, settings, targets, health, view } = &self;
         let feed = |kind: Feed| {
             let target = targets.iter().find(|target| target.feed == kind)?.clone();
-            Some(feed::Feed { client: client.clone(), target, pace: settings.pace, health: health.clone() })
+            Some(feed::Feed {
+                client: client.clone(),
+                target,
+                pace: settings.pace,
+                health: health.clone(),
+            })
         };
         let pods = async {
             if let Some(feed) = feed(Feed::Pods) {
@@ -124,18 +132,27 @@ pub async fn list(client: &Client, settings: &Settings, wait: Duration) -> Resul
     let all = async {
         for target in &watch.targets {
             let outcome = match target.feed {
-                Feed::Pods => feed::list(client, target, "0").await.map(|list| watch.view.pods(vec![Change::All(list.items)], settings)),
-                Feed::Node => feed::list(client, target, "0").await.map(|list| watch.view.node(vec![Change::All(list.items)], settings)),
-                Feed::Namespaces => {
-                    feed::list(client, target, "0").await.map(|list| watch.view.namespaces(vec![Change::All(list.items)], settings))
-                }
+                Feed::Pods => feed::list(client, target, "0")
+                    .await
+                    .map(|list| watch.view.pods(vec![Change::All(list.items)], settings)),
+                Feed::Node => feed::list(client, target, "0")
+                    .await
+                    .map(|list| watch.view.node(vec![Change::All(list.items)], settings)),
+                Feed::Namespaces => feed::list(client, target, "0")
+                    .await
+                    .map(|list| watch.view.namespaces(vec![Change::All(list.items)], settings)),
             };
             match outcome {
                 Ok(()) => {}
                 Err(fault) if target.feed == Feed::Pods => {
-                    return Err(Error::Refused { kind: fault.kind, sentence: fault.sentence(target) });
+                    return Err(Error::Refused {
+                        kind: fault.kind,
+                        sentence: fault.sentence(target),
+                    });
                 }
-                Err(fault) => tracing::warn!(resource = target.feed.as_str(), "{}", fault.sentence(target)),
+                Err(fault) => {
+                    tracing::warn!(resource = target.feed.as_str(), "{}", fault.sentence(target))
+                }
             }
         }
         Ok(())
@@ -153,7 +170,11 @@ pub(super) fn targets(settings: &Settings) -> Result<Vec<Target>, Error> {
     if node.is_empty() || node.len() > 253 || !node.bytes().all(is_name) {
         return Err(Error::BadNode(node.clone()));
     }
-    let own = |feed, field: &str| Target { feed, fields: Some(format!("{field}={node}")), metadata_only: false };
+    let own = |feed, field: &str| Target {
+        feed,
+        fields: Some(format!("{field}={node}")),
+        metadata_only: false,
+    };
     let mut targets = vec![own(Feed::Pods, "spec.nodeName"), own(Feed::Node, "metadata.name")];
     if settings.rules.wants_namespaces() {
         targets.push(Target { feed: Feed::Namespaces, fields: None, metadata_only: true });
@@ -181,7 +202,10 @@ impl View {
         for change in changes {
             changed |= match change {
                 Change::All(objects) => {
-                    let pods: Vec<_> = objects.into_iter().filter_map(|object| self.pruned(object, &known, settings)).collect();
+                    let pods: Vec<_> = objects
+                        .into_iter()
+                        .filter_map(|object| self.pruned(object, &known, settings))
+                        .collect();
                     self.health.skip(Skipped::Bounded, pods.len().saturating_sub(MAX_PODS) as u64);
                     known.index.replace(pods.into_iter().take(MAX_PODS));
                     true
@@ -226,10 +250,14 @@ impl View {
     }
 
     /// What is kept of an object; the same allocation as before when nothing changed.
-    fn pruned(&self, object: PodObject, known: &Known, settings: &Settings) -> Option<Arc<super::model::Pod>> {
-        let pod = prune::pod(object, &settings.node, &settings.rules).and_then(|pod| {
-            if known.gone.has(pod.uid) { Err(Skipped::Stale) } else { Ok(pod) }
-        });
+    fn pruned(
+        &self,
+        object: PodObject,
+        known: &Known,
+        settings: &Settings,
+    ) -> Option<Arc<super::model::Pod>> {
+        let pod = prune::pod(object, &settings.node, &settings.rules)
+            .and_then(|pod| if known.gone.has(pod.uid) { Err(Skipped::Stale) } else { Ok(pod) });
         match pod {
             Ok(pod) => match known.index.pod(pod.uid) {
                 Some(before) if **before == pod => Some(before.clone()),
@@ -250,7 +278,9 @@ impl View {
                     known.index.set_node(None);
                     objects.into_iter().find(|object| is_named(object, &settings.node))
                 }
-                Change::Applied(object) => Some(object).filter(|object| is_named(object, &settings.node)),
+                Change::Applied(object) => {
+                    Some(object).filter(|object| is_named(object, &settings.node))
+                }
                 Change::Deleted(object) => {
                     if is_named(&object, &settings.node) {
                         known.index.set_node(None);
@@ -280,7 +310,11 @@ impl View {
         for change in changes {
             match change {
                 Change::All(objects) => {
-                    let all: HashMap<_, _> = objects.into_iter().filter_map(labels).filter(|(_, labels)| !labels.is_empty()).collect();
+                    let all: HashMap<_, _> = objects
+                        .into_iter()
+                        .filter_map(labels)
+                        .filter(|(_, labels)| !labels.is_empty())
+                        .collect();
                     known.index.replace_namespaces(all);
                 }
                 Change::Applied(object) => {

@@ -44,7 +44,9 @@ pub(super) fn of(owner: Option<&Workload>, labels: &Map, pod: &Arc<str>, node: &
                 owner.clone()
             }
         }
-        "Job" => before_minute(&owner.name).map_or_else(|| owner.clone(), |name| named("CronJob", name)),
+        "Job" => {
+            before_minute(&owner.name).map_or_else(|| owner.clone(), |name| named("CronJob", name))
+        }
         "Node" => named("StaticPod", before_suffix(pod, node).unwrap_or(pod)),
         _ => owner.clone(),
     }
@@ -60,7 +62,8 @@ fn before_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
 
 fn before_minute(name: &str) -> Option<&str> {
     let (rest, minute) = name.rsplit_once('-')?;
-    let is_minute = MINUTE_DIGITS.contains(&minute.len()) && minute.bytes().all(|byte| byte.is_ascii_digit());
+    let is_minute =
+        MINUTE_DIGITS.contains(&minute.len()) && minute.bytes().all(|byte| byte.is_ascii_digit());
     (is_minute && !rest.is_empty()).then_some(rest)
 }
 
@@ -86,14 +89,26 @@ mod tests {
     #[test]
     fn replica_set_without_the_hash_stays_one() {
         check(Some(("ReplicaSet", "web-7d4b9c")), &[], ("ReplicaSet", "web-7d4b9c"));
-        check(Some(("ReplicaSet", "web")), &[("pod-template-hash", "7d4b9c")], ("ReplicaSet", "web"));
-        check(Some(("ReplicaSet", "-7d4b9c")), &[("pod-template-hash", "7d4b9c")], ("ReplicaSet", "-7d4b9c"));
+        check(
+            Some(("ReplicaSet", "web")),
+            &[("pod-template-hash", "7d4b9c")],
+            ("ReplicaSet", "web"),
+        );
+        check(
+            Some(("ReplicaSet", "-7d4b9c")),
+            &[("pod-template-hash", "7d4b9c")],
+            ("ReplicaSet", "-7d4b9c"),
+        );
         check(Some(("ReplicaSet", "web-")), &[("pod-template-hash", "")], ("ReplicaSet", "web-"));
     }
 
     #[test]
     fn rollout_is_told_by_its_own_label() {
-        check(Some(("ReplicaSet", "web-5f")), &[("rollouts-pod-template-hash", "5f")], ("Rollout", "web"));
+        check(
+            Some(("ReplicaSet", "web-5f")),
+            &[("rollouts-pod-template-hash", "5f")],
+            ("Rollout", "web"),
+        );
     }
 
     #[test]
@@ -108,7 +123,11 @@ mod tests {
     #[test]
     fn other_controllers_keep_their_names() {
         for kind in ["StatefulSet", "DaemonSet", "ReplicationController", "Workflow"] {
-            check(Some((kind, "x-28392045")), &[("pod-template-hash", "28392045")], (kind, "x-28392045"));
+            check(
+                Some((kind, "x-28392045")),
+                &[("pod-template-hash", "28392045")],
+                (kind, "x-28392045"),
+            );
         }
     }
 

@@ -64,7 +64,11 @@ impl Fault {
         let is_tls = ["certificate", "handshake", "tls"].iter().any(|word| lower.contains(word));
         let kind = if kind == Failure::Unreachable && is_tls { Failure::Tls } else { kind };
         // What an authentication plugin prints may hold credentials.
-        let cause = if kind == Failure::Unauthorized { "the credentials cannot be read" } else { crate::pods::lax::cut(&deepest, MAX_CAUSE) };
+        let cause = if kind == Failure::Unauthorized {
+            "the credentials cannot be read"
+        } else {
+            crate::pods::lax::cut(&deepest, MAX_CAUSE)
+        };
         Self::new(kind, cause)
     }
 
@@ -73,15 +77,33 @@ impl Fault {
         let Self { kind, cause, .. } = self;
         let what = target.feed.as_str();
         match kind {
-            Failure::Unreachable => format!("cannot reach the API server for {what}: {cause}; check the network path, NetworkPolicies and the server itself"),
-            Failure::Forbidden => format!("the API server refuses {what} ({cause}): the ClusterRole lacks get, list or watch on {what}"),
-            Failure::Unauthorized => format!("the API server does not accept our credentials for {what} ({cause}): check the service account and its token"),
-            Failure::Gone => format!("the version of {what} to go on from is too old ({cause}): listing again"),
-            Failure::Throttled => format!("the API server throttles {what} ({cause}): waiting as it asks; look for a FlowSchema that is too small"),
-            Failure::ServerError => format!("the API server fails on {what} ({cause}): look at its own log"),
-            Failure::Tls => format!("no trusted connection to the API server for {what}: {cause}; check its certificate and our CA file"),
-            Failure::Decode => format!("the API server's answer on {what} is not understood: {cause}; look for a proxy in between"),
-            Failure::Other => format!("the API server does not serve {what} ({cause}): check the address and the path in front of it"),
+            Failure::Unreachable => format!(
+                "cannot reach the API server for {what}: {cause}; check the network path, NetworkPolicies and the server itself"
+            ),
+            Failure::Forbidden => format!(
+                "the API server refuses {what} ({cause}): the ClusterRole lacks get, list or watch on {what}"
+            ),
+            Failure::Unauthorized => format!(
+                "the API server does not accept our credentials for {what} ({cause}): check the service account and its token"
+            ),
+            Failure::Gone => {
+                format!("the version of {what} to go on from is too old ({cause}): listing again")
+            }
+            Failure::Throttled => format!(
+                "the API server throttles {what} ({cause}): waiting as it asks; look for a FlowSchema that is too small"
+            ),
+            Failure::ServerError => {
+                format!("the API server fails on {what} ({cause}): look at its own log")
+            }
+            Failure::Tls => format!(
+                "no trusted connection to the API server for {what}: {cause}; check its certificate and our CA file"
+            ),
+            Failure::Decode => format!(
+                "the API server's answer on {what} is not understood: {cause}; look for a proxy in between"
+            ),
+            Failure::Other => format!(
+                "the API server does not serve {what} ({cause}): check the address and the path in front of it"
+            ),
         }
     }
 }

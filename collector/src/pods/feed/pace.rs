@@ -67,6 +67,8 @@ mod tests {
     fn pause_is_never_shorter_than_asked_and_asking_is_bounded() {
         let mut backoff = Backoff::new(Pace::default());
         assert!(backoff.next(Some(Duration::from_secs(7))) >= Duration::from_secs(7));
-        assert!(backoff.next(Some(Duration::from_secs(86_400))) <= MAX_ASKED + Duration::from_secs(1));
+        assert!(
+            backoff.next(Some(Duration::from_secs(86_400))) <= MAX_ASKED + Duration::from_secs(1)
+        );
     }
 }

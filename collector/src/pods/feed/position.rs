@@ -48,7 +48,8 @@ impl Position {
     }
 
     pub(super) fn saw(&mut self, metadata: Option<&Metadata>) {
-        let Some(seen) = metadata.and_then(|metadata| metadata.resource_version.0.as_deref()) else {
+        let Some(seen) = metadata.and_then(|metadata| metadata.resource_version.0.as_deref())
+        else {
             return;
         };
         let number = |text: &str| text.parse::<u64>().ok();

@@ -8,8 +8,8 @@ use kube::Client;
 use kube::api::{ListParams, VersionMatch, WatchParams};
 use kube::client::Body;
 
-use super::wire::{self, Lines, Listed};
 use super::Fault;
+use super::wire::{self, Lines, Listed};
 use crate::pods::health::{self, Failure};
 use crate::pods::object::Object;
 
@@ -40,7 +40,11 @@ impl Target {
         kube::core::Request::new(format!("/api/v1/{}", self.feed.as_str()))
     }
 
-    fn list_request(&self, version: &str, limit: Option<u32>) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
+    fn list_request(
+        &self,
+        version: &str,
+        limit: Option<u32>,
+    ) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
         let params = ListParams {
             field_selector: self.fields.clone(),
             // With a limit the server ignores a version of 0 and reads from its store. So: no pages.
@@ -49,33 +53,55 @@ impl Target {
             version_match: Some(VersionMatch::NotOlderThan),
             ..ListParams::default()
         };
-        if self.metadata_only { self.request().list_metadata(&params) } else { self.request().list(&params) }
+        if self.metadata_only {
+            self.request().list_metadata(&params)
+        } else {
+            self.request().list(&params)
+        }
     }
 
-    fn watch_request(&self, version: &str, seconds: u32) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
+    fn watch_request(
+        &self,
+        version: &str,
+        seconds: u32,
+    ) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
         let params = WatchParams {
             field_selector: self.fields.clone(),
             timeout: Some(seconds),
             bookmarks: true,
             ..WatchParams::default()
         };
-        if self.metadata_only { self.request().watch_metadata(&params, version) } else { self.request().watch(&params, version) }
+        if self.metadata_only {
+            self.request().watch_metadata(&params, version)
+        } else {
+            self.request().watch(&params, version)
+        }
     }
 }
 
 /// All objects, not older than `version`.
-pub(crate) async fn list<K: Object>(client: &Client, target: &Target, version: &str) -> Result<Listed<K>, Fault> {
+pub(crate) async fn list<K: Object>(
+    client: &Client,
+    target: &Target,
+    version: &str,
+) -> Result<Listed<K>, Fault> {
     let request = target.list_request(version, None).map_err(unmade)?;
     let fetch = async {
         let body = Limited::new(send(client, request).await?, MAX_LIST);
-        let body = body.collect().await.map_err(|error| Fault::new(Failure::Unreachable, format!("the list broke off: {error}")))?;
+        let body = body.collect().await.map_err(|error| {
+            Fault::new(Failure::Unreachable, format!("the list broke off: {error}"))
+        })?;
         wire::read_list(&body.to_bytes())
     };
     tokio::time::timeout(LIST, fetch).await.map_err(|_| Fault::late(LIST))?
 }
 
 /// The changes since `version`, and how long the server was asked to tell them.
-pub(crate) async fn watch(client: &Client, target: &Target, version: &str) -> Result<(Lines, Duration), Fault> {
+pub(crate) async fn watch(
+    client: &Client,
+    target: &Target,
+    version: &str,
+) -> Result<(Lines, Duration), Fault> {
     let seconds = fastrand::u32(WATCH);
     let body = send(client, target.watch_request(version, seconds).map_err(unmade)?).await?;
     let asked = Duration::from_secs(seconds.into());
@@ -95,7 +121,11 @@ pub(crate) async fn try_watch(client: &Client, target: &Target) -> Result<(), Fa
 async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Fault> {
     let answer = tokio::time::timeout(HEAD, client.send(request.map(Body::from))).await;
     let answer = answer.map_err(|_| Fault::late(HEAD))?.map_err(|error| Fault::unsent(&error))?;
-    if answer.status().is_success() { Ok(answer.into_body()) } else { Err(Fault::refused(answer.status(), answer.headers())) }
+    if answer.status().is_success() {
+        Ok(answer.into_body())
+    } else {
+        Err(Fault::refused(answer.status(), answer.headers()))
+    }
 }
 
 fn unmade(_: kube::core::request::Error) -> Fault {

@@ -61,7 +61,8 @@ struct Status {
 pub(super) fn read_list<K: Object>(body: &[u8]) -> Result<Listed<K>, Fault> {
     let answer: Answer<K> = serde_json::from_slice(body).map_err(|error| undecoded(&error))?;
     let version = answer.metadata.into_inner().resource_version.0;
-    let version = version.ok_or_else(|| Fault::new(Failure::Decode, "a list without a resourceVersion"))?;
+    let version =
+        version.ok_or_else(|| Fault::new(Failure::Decode, "a list without a resourceVersion"))?;
     Ok(Listed { items: answer.items.0, more: answer.items.1, version: version.as_ref().to_owned() })
 }
 
@@ -73,7 +74,8 @@ pub(super) fn read<K: Object>(line: &[u8]) -> Result<Sent<K>, Fault> {
         "DELETED" => Ok(Sent::Deleted(object)),
         "BOOKMARK" => Ok(Sent::Bookmark(object)),
         "ERROR" => {
-            let event: Line<Status> = serde_json::from_slice(line).map_err(|error| undecoded(&error))?;
+            let event: Line<Status> =
+                serde_json::from_slice(line).map_err(|error| undecoded(&error))?;
             Err(Fault::told(event.object.into_inner().code.0))
         }
         "" => Err(Fault::new(Failure::Decode, "a line without a type")),
@@ -83,7 +85,10 @@ pub(super) fn read<K: Object>(line: &[u8]) -> Result<Sent<K>, Fault> {
 
 /// Where it went wrong, without the text that stood there.
 fn undecoded(error: &serde_json::Error) -> Fault {
-    Fault::new(Failure::Decode, format!("no JSON at line {} column {}", error.line(), error.column()))
+    Fault::new(
+        Failure::Decode,
+        format!("no JSON at line {} column {}", error.line(), error.column()),
+    )
 }
 
 /// The lines of a watch, as they come.
@@ -151,13 +156,19 @@ mod tests {
         assert_eq!(kind(r#"{"type":"ADDED","object":{"kind":"Pod"}}"#), Ok("applied"));
         assert_eq!(kind(r#"{"object":{"spec":null},"type":"MODIFIED"}"#), Ok("applied"));
         assert_eq!(kind(r#"{"type":"DELETED"}"#), Ok("deleted"));
-        assert_eq!(kind(r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}"#), Ok("bookmark"));
+        assert_eq!(
+            kind(r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}"#),
+            Ok("bookmark")
+        );
         assert_eq!(kind(r#"{"type":"NEWS","object":7}"#), Ok("unknown"));
     }
 
     #[test]
     fn errors_carry_the_code_and_garbage_is_no_event() {
-        assert_eq!(kind(r#"{"type":"ERROR","object":{"kind":"Status","code":410}}"#), Err(Failure::Gone));
+        assert_eq!(
+            kind(r#"{"type":"ERROR","object":{"kind":"Status","code":410}}"#),
+            Err(Failure::Gone)
+        );
         assert_eq!(kind(r#"{"type":"ERROR","object":null}"#), Err(Failure::Other));
         assert_eq!(kind("{}"), Err(Failure::Decode));
         assert_eq!(kind("<html>"), Err(Failure::Decode));
@@ -165,7 +176,9 @@ mod tests {
 
     #[test]
     fn list_without_items_is_empty_and_without_a_version_is_refused() {
-        let listed = read_list::<PodObject>(br#"{"metadata":{"resourceVersion":"3"},"items":null}"#).unwrap();
+        let listed =
+            read_list::<PodObject>(br#"{"metadata":{"resourceVersion":"3"},"items":null}"#)
+                .unwrap();
         assert_eq!((listed.items.len(), listed.version.as_str()), (0, "3"));
         assert_eq!(read_list::<PodObject>(br#"{"items":[]}"#).unwrap_err().kind, Failure::Decode);
     }
