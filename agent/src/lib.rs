@@ -3,6 +3,7 @@
 //! The measuring itself is the `collector` crate's; this one owns the command line, the
 //! configuration, the exposition formats, the HTTP endpoints and the exit codes.
 
+pub mod apiserver;
 pub mod export;
 pub mod server;
 pub mod tick;
