@@ -82,10 +82,12 @@ async fn demo(flags: &Demo, log: LogSettings, stop: CancellationToken) -> anyhow
     intro::print(address, &pods, tree.is_some())?;
     let client = client::at(server.url().parse()?)?;
     let agent = Agent { settings: &settings, client: Some(client), listeners: vec![listener] };
-    tokio::select! {
+    let outcome = tokio::select! {
         outcome = agent.run(stop) => outcome,
         error = kubelet.run() => Err(error),
-    }
+    };
+    kubelet.stop().await;
+    outcome
 }
 
 /// How to log, once the flags are checked.

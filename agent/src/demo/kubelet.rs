@@ -95,6 +95,13 @@ impl<'a> Kubelet<'a> {
         }
     }
 
+    /// Ends every process and waits until it has ended.
+    pub async fn stop(mut self) {
+        let children = self.pods.iter_mut().filter_map(|pod| pod.child.as_mut());
+        // An error means that it has ended already.
+        futures::future::join_all(children.map(Child::kill)).await;
+    }
+
     /// Starts the pod's container under a new id and tells the API server. Gives its port, if it has one.
     async fn run_container(&self, pod: &mut Pod) -> anyhow::Result<Option<u16>> {
         let id = tree::container_id();
