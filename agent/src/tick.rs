@@ -24,10 +24,7 @@ pub struct Ticks {
 impl Ticks {
     /// The two ends are made by whoever runs the sampling thread; tests make their own.
     #[must_use]
-    pub fn new(
-        latest: watch::Receiver<Option<Arc<Snapshot>>>,
-        ask: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>,
-    ) -> Self {
+    pub fn new(latest: watch::Receiver<Option<Arc<Snapshot>>>, ask: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>) -> Self {
         Self { latest, ask }
     }
 
