@@ -16,6 +16,8 @@ pub mod tree;
 pub mod v1;
 pub mod v2;
 
-pub use counters::{Counters, Cpu, CpuQuota, DeviceIo, Limit, Memory, Pids, Pressure, Stall, Stalls};
+pub use counters::{
+    Counters, Cpu, CpuQuota, DeviceIo, Limit, Memory, Pids, Pressure, Stall, Stalls,
+};
 pub use path::{ContainerId, PodUid};
 pub use reader::{Cgroup, CgroupKey, Config, Reader, Scope};

@@ -30,7 +30,11 @@ pub struct Spec {
 }
 
 impl Spec {
-    pub(super) const fn new(controller: Controller, names: &'static [&'static str], fill: fn(&[u8], &mut Counters) -> Outcome) -> Self {
+    pub(super) const fn new(
+        controller: Controller,
+        names: &'static [&'static str],
+        fill: fn(&[u8], &mut Counters) -> Outcome,
+    ) -> Self {
         Self { controller, names, fill }
     }
 }

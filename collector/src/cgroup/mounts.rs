@@ -113,7 +113,8 @@ pub enum Error {
 /// # Errors
 /// When there is none, or none that counts anything.
 pub fn find(root: &Path, mountinfo: &Path) -> Result<Hierarchies, Error> {
-    let table = std::fs::read(mountinfo).map_err(|source| Error::MountTable { path: mountinfo.to_owned(), source })?;
+    let table = std::fs::read(mountinfo)
+        .map_err(|source| Error::MountTable { path: mountinfo.to_owned(), source })?;
     let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
     let mut found = match parse(&table, &root) {
         Err(Error::NoHierarchy { .. }) => layout(&root)?,
@@ -133,8 +134,11 @@ pub fn parse(table: &[u8], root: &Path) -> Result<Hierarchies, Error> {
     let mounts = visible(table, root);
     let mut list: Vec<Hierarchy> = Vec::new();
     for controller in Controller::ALL {
-        let is_ours = |mount: &&Mount| mount.fstype == b"cgroup" && mount.controllers.contains(&controller);
-        let Some(mount) = mounts.iter().filter(is_ours).min_by_key(|mount| mount.rank()) else { continue };
+        let is_ours =
+            |mount: &&Mount| mount.fstype == b"cgroup" && mount.controllers.contains(&controller);
+        let Some(mount) = mounts.iter().filter(is_ours).min_by_key(|mount| mount.rank()) else {
+            continue;
+        };
         match list.iter_mut().find(|hierarchy| hierarchy.mountpoint == mount.mountpoint) {
             Some(hierarchy) => hierarchy.controllers.push(controller),
             None => list.push(mount.hierarchy(vec![controller])),
@@ -143,11 +147,20 @@ pub fn parse(table: &[u8], root: &Path) -> Result<Hierarchies, Error> {
     if !list.is_empty() {
         return Ok(Hierarchies { version: Version::V1, list });
     }
-    if let Some(mount) = mounts.iter().filter(|mount| mount.fstype == b"cgroup2").min_by_key(|mount| mount.rank()) {
-        return Ok(Hierarchies { version: Version::V2, list: vec![mount.hierarchy(Controller::ALL.to_vec())] });
+    if let Some(mount) =
+        mounts.iter().filter(|mount| mount.fstype == b"cgroup2").min_by_key(|mount| mount.rank())
+    {
+        return Ok(Hierarchies {
+            version: Version::V2,
+            list: vec![mount.hierarchy(Controller::ALL.to_vec())],
+        });
     }
     let root = root.to_owned();
-    Err(if mounts.iter().any(|mount| mount.fstype == b"cgroup") { Error::NoController { root } } else { Error::NoHierarchy { root } })
+    Err(if mounts.iter().any(|mount| mount.fstype == b"cgroup") {
+        Error::NoController { root }
+    } else {
+        Error::NoHierarchy { root }
+    })
 }
 
 struct Mount<'a> {
@@ -192,7 +205,12 @@ fn mount(line: &[u8]) -> Option<Mount<'_>> {
     let root = if root.starts_with("/..") { "/".to_owned() } else { root };
     let options = std::str::from_utf8(options).unwrap_or_default();
     let controllers = options.split(',').filter_map(Controller::parse).collect();
-    Some(Mount { fstype, mountpoint: OsString::from_vec(unescape(mountpoint)).into(), root, controllers })
+    Some(Mount {
+        fstype,
+        mountpoint: OsString::from_vec(unescape(mountpoint)).into(),
+        root,
+        controllers,
+    })
 }
 
 /// Undoes `\040` for a space and the like; anything else stays as it is.
@@ -201,7 +219,8 @@ pub fn unescape(word: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(word.len());
     let mut rest = word;
     while let Some((&byte, more)) = rest.split_first() {
-        let code = more.first_chunk::<3>().filter(|_| byte == b'\\').and_then(|digits| octal(*digits));
+        let code =
+            more.first_chunk::<3>().filter(|_| byte == b'\\').and_then(|digits| octal(*digits));
         text.push(code.unwrap_or(byte));
         rest = if code.is_some() { &more[3..] } else { more };
     }
@@ -217,9 +236,16 @@ fn octal(digits: [u8; 3]) -> Option<u8> {
 
 /// For a tree that is no mount, such as a copy or a test's: tells v1 and v2 by the names in it.
 fn layout(root: &Path) -> Result<Hierarchies, Error> {
-    let hierarchy = |mountpoint: PathBuf, controllers| Hierarchy { mountpoint, root: "/".to_owned(), controllers };
+    let hierarchy = |mountpoint: PathBuf, controllers| Hierarchy {
+        mountpoint,
+        root: "/".to_owned(),
+        controllers,
+    };
     if root.join("cgroup.controllers").exists() {
-        return Ok(Hierarchies { version: Version::V2, list: vec![hierarchy(root.to_owned(), Controller::ALL.to_vec())] });
+        return Ok(Hierarchies {
+            version: Version::V2,
+            list: vec![hierarchy(root.to_owned(), Controller::ALL.to_vec())],
+        });
     }
     let mut names: Vec<String> = std::fs::read_dir(root)
         .map_err(|_| Error::NoHierarchy { root: root.to_owned() })?
@@ -238,18 +264,28 @@ fn layout(root: &Path) -> Result<Hierarchies, Error> {
             None => {}
         }
     }
-    if list.is_empty() { Err(Error::NoHierarchy { root: root.to_owned() }) } else { Ok(Hierarchies { version: Version::V1, list }) }
+    if list.is_empty() {
+        Err(Error::NoHierarchy { root: root.to_owned() })
+    } else {
+        Ok(Hierarchies { version: Version::V1, list })
+    }
 }
 
 /// Refuses a v2 hierarchy whose controllers are all bound to v1 hierarchies that are not mounted here.
 fn usable(found: &mut Hierarchies, root: &Path) -> Result<(), Error> {
-    let Some(hierarchy) = found.list.first_mut() else { return Err(Error::NoHierarchy { root: root.to_owned() }) };
+    let Some(hierarchy) = found.list.first_mut() else {
+        return Err(Error::NoHierarchy { root: root.to_owned() });
+    };
     let path = hierarchy.mountpoint.join("cgroup.controllers");
     let names = std::fs::read_to_string(&path).map_err(|source| Error::Open { path, source })?;
     let has = |name: &str| names.split_whitespace().any(|word| word == name);
     // cpu.stat tells CPU time and the pressure files are there whatever is enabled, but a hierarchy
     // with no controller at all holds processes, not limits: the other half of a hybrid host.
-    if ["memory", "cpu", "io", "pids"].into_iter().any(has) { Ok(()) } else { Err(Error::NoController { root: root.to_owned() }) }
+    if ["memory", "cpu", "io", "pids"].into_iter().any(has) {
+        Ok(())
+    } else {
+        Err(Error::NoController { root: root.to_owned() })
+    }
 }
 
 #[cfg(test)]

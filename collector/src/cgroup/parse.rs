@@ -64,7 +64,9 @@ pub fn limit(text: &[u8]) -> Result<Limit<u64>, Kind> {
     const UNLIMITED: u64 = 1 << 62;
     match text.trim_ascii() {
         b"max" | b"-1" => Ok(Limit::Max),
-        word => digits(word).map(|value| if value >= UNLIMITED { Limit::Max } else { Limit::At(value) }),
+        word => {
+            digits(word).map(|value| if value >= UNLIMITED { Limit::Max } else { Limit::At(value) })
+        }
     }
 }
 
@@ -123,7 +125,8 @@ pub fn pressure(text: &[u8]) -> Result<Stalls, Kind> {
             Some(b"full") => &mut full,
             _ => continue,
         };
-        let total = words(line).find_map(|word| word.strip_prefix(b"total=")).ok_or(Kind::Malformed)?;
+        let total =
+            words(line).find_map(|word| word.strip_prefix(b"total=")).ok_or(Kind::Malformed)?;
         *field = Some(Duration::from_micros(digits(total)?));
     }
     Ok(Stalls { some: some.ok_or(Kind::Malformed)?, full })
@@ -212,7 +215,10 @@ pub fn blkio(text: &[u8], rows: &mut Vec<DeviceIo>, set: fn(&mut DeviceIo, bool,
         };
         let device = name.and_then(device).ok_or(Kind::Malformed);
         let value = value.ok_or(Kind::Malformed).and_then(digits);
-        match device.and_then(|device| Ok((device, value?))).and_then(|(device, value)| Ok((device_row(rows, device)?, value))) {
+        match device
+            .and_then(|device| Ok((device, value?)))
+            .and_then(|(device, value)| Ok((device_row(rows, device)?, value)))
+        {
             Ok((row, value)) => set(row, is_read, value),
             Err(kind) => outcome = Err(kind),
         }

@@ -80,7 +80,15 @@ impl fmt::Display for PodUid {
             Self::ConfigHash(hash) => write!(f, "{hash:032x}"),
             Self::Uid(uid) => {
                 let hex = format!("{uid:032x}");
-                write!(f, "{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+                write!(
+                    f,
+                    "{}-{}-{}-{}-{}",
+                    &hex[..8],
+                    &hex[8..12],
+                    &hex[12..16],
+                    &hex[16..20],
+                    &hex[20..]
+                )
             }
         }
     }
@@ -117,7 +125,7 @@ pub fn container_ids(path: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn is_ignored(name: &str) -> bool {
     const MONITORS: [&str; 2] = ["crio-conmon-", "libpod-conmon-"];
-    name.ends_with(".mount") || MONITORS.iter().any(|prefix| name.starts_with(prefix))
+    name.rsplit('.').next() == Some("mount") || MONITORS.iter().any(|prefix| name.starts_with(prefix))
 }
 
 struct Found {
@@ -136,9 +144,9 @@ fn find(path: &str) -> Option<Found> {
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
         let (slice, colon_id) = split_colon(part);
-        if let Some(tail) = group(slice) {
+        if is_group(slice) {
             in_group = true;
-            pod = tail.and_then(PodUid::parse).map(|uid| (uid, is_last));
+            pod = slice_pod(slice).map(|uid| (uid, is_last));
         } else if in_group && let Some(uid) = slice.strip_prefix("pod").and_then(PodUid::parse) {
             pod = Some((uid, is_last));
         }
@@ -149,20 +157,24 @@ fn find(path: &str) -> Option<Found> {
         }
         outside.get_or_insert((id, is_last));
     }
-    let outside = outside.map(|(id, is_last)| (Scope::Container { pod: None, id: ContainerId::new(id) }, is_last));
+    let outside = outside
+        .map(|(id, is_last)| (Scope::Container { pod: None, id: ContainerId::new(id) }, is_last));
     let pod = pod.map(|(uid, is_last)| (Scope::Pod(uid), is_last));
     pod.or(outside).map(|(scope, is_last)| Found { scope, is_last })
 }
 
-/// Whether `part` is a directory of the kubelet's group (`kubepods`, `kubepods-burstable.slice`,
-/// `kubelet-kubepods.slice`), and the text behind `-pod` if it is a pod's slice.
-fn group(part: &str) -> Option<Option<&str>> {
+/// Whether `part` is a directory of the kubelet's group: `kubepods`, `kubepods-burstable.slice`,
+/// `kubelet-kubepods.slice`.
+fn is_group(part: &str) -> bool {
     let name = part.strip_suffix(".slice").unwrap_or(part);
-    if !name.split('-').any(|word| word == "kubepods") {
-        return None;
-    }
-    // A UUID is written with `_` here, so the last dash is the one before `pod`, dashed UUIDs aside.
-    Some(name.find("-pod").map(|at| &name[at + 4..]))
+    name.split('-').any(|word| word == "kubepods")
+}
+
+/// The pod in the name of its slice, `kubepods-burstable-pod<uid>.slice`.
+fn slice_pod(part: &str) -> Option<PodUid> {
+    let name = part.strip_suffix(".slice").unwrap_or(part);
+    let (_, uid) = name.split_once("-pod")?;
+    PodUid::parse(uid)
 }
 
 /// `slice:cri-containerd:<id>`, which containerd makes without systemd from a systemd-style path.
@@ -190,7 +202,9 @@ fn is_id(id: &str) -> bool {
     if let Some((task, number)) = id.split_once('-')
         && task.len() == 32
     {
-        return is_hex(task) && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        return is_hex(task)
+            && !number.is_empty()
+            && number.bytes().all(|byte| byte.is_ascii_digit());
     }
     id.len() == 28 && id.split('-').map(str::len).eq([8, 4, 4, 4, 4]) && id.split('-').all(is_hex)
 }

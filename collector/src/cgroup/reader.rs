@@ -108,20 +108,20 @@ impl Reader {
     /// # Errors
     /// When no cgroup hierarchy with a usable controller is mounted.
     pub fn open(config: Config) -> Result<Self, mounts::Error> {
-        Self::with_bounds(&config, Bounds::default())
+        Self::with_bounds(config, Bounds::default())
     }
 
     /// Like [`Self::open`], with other bounds.
     ///
     /// # Errors
     /// As for [`Self::open`].
-    pub fn with_bounds(config: &Config, bounds: Bounds) -> Result<Self, mounts::Error> {
-        let found = mounts::find(&config.root, &config.mountinfo)?;
+    pub fn with_bounds(config: Config, bounds: Bounds) -> Result<Self, mounts::Error> {
+        let Config { root, mountinfo, subtree } = config;
+        let found = mounts::find(&root, &mountinfo)?;
         let hierarchies = found.list.into_iter().map(Opened::new).collect::<Result<Vec<_>, _>>()?;
-        let none = || mounts::Error::NoHierarchy { root: config.root.clone() };
-        let walked = hierarchies.first().ok_or_else(none)?;
+        let walked = hierarchies.first().ok_or(mounts::Error::NoHierarchy { root })?;
         let fd = walked.fd.try_clone().map_err(|source| walked.error(source))?;
-        let tree = Tree::new(fd, &walked.hierarchy.root, &config.subtree, bounds);
+        let tree = Tree::new(fd, &walked.hierarchy.root, &subtree, bounds);
         Ok(Self {
             version: found.version,
             hierarchies,
@@ -195,7 +195,9 @@ impl Reader {
         let path = CString::from_vec_with_nul(path).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut buffer = Buffer::default();
         let text = buffer.read_start(file::open(&opened.fd, &path)?, 1024)?;
-        let lines = parse::lines(text).take(MOST).filter_map(|line| u32::try_from(parse::digits(line).ok()?).ok());
+        let lines = parse::lines(text)
+            .take(MOST)
+            .filter_map(|line| u32::try_from(parse::digits(line).ok()?).ok());
         pids.extend(lines);
         Ok(())
     }
@@ -257,9 +259,16 @@ impl Reader {
 
     fn read(&mut self, errors: &mut ReadErrors, wanted: impl Fn(&State) -> bool) {
         let specs = self.specs();
-        for (row, state) in self.rows.iter_mut().zip(&mut self.states).filter(|(_, state)| wanted(state)) {
-            let mut reading =
-                Reading { hierarchies: &self.hierarchies, buffer: &mut self.buffer, path: &mut self.path, errors: &mut *errors, is_doubtful: false };
+        for (row, state) in
+            self.rows.iter_mut().zip(&mut self.states).filter(|(_, state)| wanted(state))
+        {
+            let mut reading = Reading {
+                hierarchies: &self.hierarchies,
+                buffer: &mut self.buffer,
+                path: &mut self.path,
+                errors: &mut *errors,
+                is_doubtful: false,
+            };
             clear(&mut row.counters);
             for (spec, kept) in specs.iter().zip(&mut state.files) {
                 reading.read(spec, kept, row, state.age);
@@ -338,7 +347,9 @@ impl Opened {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&hierarchy.mountpoint, flags, Mode::empty()) {
             Ok(fd) => Ok(Self { fd, hierarchy }),
-            Err(error) => Err(mounts::Error::Open { path: hierarchy.mountpoint, source: error.into() }),
+            Err(error) => {
+                Err(mounts::Error::Open { path: hierarchy.mountpoint, source: error.into() })
+            }
         }
     }
 

@@ -57,7 +57,11 @@ impl Files {
     }
 
     pub(crate) fn config(&self) -> Config {
-        Config { root: self.path("cgroup"), mountinfo: self.path("mountinfo"), subtree: "/".to_owned() }
+        Config {
+            root: self.path("cgroup"),
+            mountinfo: self.path("mountinfo"),
+            subtree: "/".to_owned(),
+        }
     }
 
     pub(crate) fn watch(&self) -> Watch {
@@ -65,7 +69,10 @@ impl Files {
     }
 
     pub(crate) fn watch_bounded(&self, bounds: Bounds) -> Watch {
-        Watch { reader: Reader::with_bounds(&self.config(), bounds).unwrap(), errors: ReadErrors::default() }
+        Watch {
+            reader: Reader::with_bounds(self.config(), bounds).unwrap(),
+            errors: ReadErrors::default(),
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, StatxFlags, fstat, openat, seek, statat, statx};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, StatxFlags, fstat, openat, seek, statat,
+    statx,
+};
 use rustix::io::Errno;
 
 use super::{Scope, path};
@@ -153,7 +156,8 @@ impl Tree {
         let is_inside = matches!(path::enclosing(&top_path), Some(Scope::Container { .. }));
         Self {
             mount,
-            top: CString::new(if below.is_empty() { "." } else { below }).unwrap_or_else(|_| c".".to_owned()),
+            top: CString::new(if below.is_empty() { "." } else { below })
+                .unwrap_or_else(|_| c".".to_owned()),
             skip: if is_inside { top_path.len() } else { 0 },
             top_path,
             bounds,
@@ -241,7 +245,9 @@ impl Tree {
             self.remove(root, changes);
             self.root = None;
         }
-        match look(&self.mount, &self.top).and_then(|seen| Ok((seen, open(&self.mount, &self.top)?))) {
+        match look(&self.mount, &self.top)
+            .and_then(|seen| Ok((seen, open(&self.mount, &self.top)?)))
+        {
             Ok((seen, fd)) => {
                 let directory = Directory::new(fd, self.round > 0);
                 let found = self.found(&self.top_path, 0, &seen, self.round > 0);
@@ -267,7 +273,8 @@ impl Tree {
 
     fn has_changed(&self, node: NodeId) -> bool {
         let Some(directory) = self.directory(node) else { return false };
-        let has_room = self.cgroups < self.bounds.cgroups && self.directories < self.bounds.directories;
+        let has_room =
+            self.cgroups < self.bounds.cgroups && self.directories < self.bounds.directories;
         (directory.is_cut && has_room) || signature(directory.fd.as_fd()) != directory.signature
     }
 
@@ -276,7 +283,9 @@ impl Tree {
     fn check_some(&mut self) {
         for _ in 0..self.nodes.len().div_ceil(32) {
             self.sweep = (self.sweep + 1) % self.nodes.len();
-            let is_kept = self.node(self.sweep).is_some_and(|node| node.directory.is_some() && !node.is_cgroup);
+            let is_kept = self
+                .node(self.sweep)
+                .is_some_and(|node| node.directory.is_some() && !node.is_cgroup);
             if is_kept && !self.is_alive(self.sweep) {
                 self.mark(self.sweep);
             }
@@ -285,7 +294,11 @@ impl Tree {
 
     fn list(&mut self, node: NodeId, changes: &mut Vec<Change>, errors: &mut ReadErrors) {
         // Taken out for the time of the listing, so that children can be added meanwhile.
-        let Some(mut directory) = self.nodes.get_mut(node).and_then(|node| node.as_mut()?.directory.take()) else { return };
+        let Some(mut directory) =
+            self.nodes.get_mut(node).and_then(|node| node.as_mut()?.directory.take())
+        else {
+            return;
+        };
         let mut buffer = std::mem::take(&mut self.listing);
         self.round += 1;
         directory.is_due = false;
@@ -293,16 +306,28 @@ impl Tree {
         let was_listed = directory.signature.is_some();
         // Before the listing: what changes while it runs is noticed in the next tick.
         directory.signature = signature(directory.fd.as_fd());
-        let listed = self.list_names(node, &mut directory, buffer.spare_capacity_mut(), (changes, errors));
+        let listed =
+            self.list_names(node, &mut directory, buffer.spare_capacity_mut(), (changes, errors));
         self.listing = buffer;
         match listed {
             Ok(()) => {
-                let gone: Vec<_> = directory.children.extract_if(|_, child| self.node(*child).is_none_or(|child| child.round != self.round)).collect();
-                gone.into_iter().for_each(|(_, child)| self.remove(child, changes));
+                let gone: Vec<_> = directory
+                    .children
+                    .extract_if(|_, child| {
+                        self.node(*child).is_none_or(|child| child.round != self.round)
+                    })
+                    .collect();
+                for (_, child) in gone {
+                    self.remove(child, changes);
+                }
                 directory.is_known = !directory.is_cut;
             }
             // The kernel does not list a directory that was removed while it was open.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => directory.children.drain().for_each(|(_, child)| self.remove(child, changes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                for (_, child) in directory.children.drain() {
+                    self.remove(child, changes);
+                }
+            }
             Err(error) => {
                 directory.signature = None;
                 errors.add(Source::Cgroup, Kind::of(&error));
@@ -369,9 +394,16 @@ impl Tree {
         Ok(())
     }
 
-    fn add(&mut self, place: &Place<'_>, name: &CStr, text: &str, seen: &Seen) -> Result<(NodeId, Option<Found>), Refusal> {
+    fn add(
+        &mut self,
+        place: &Place<'_>,
+        name: &CStr,
+        text: &str,
+        seen: &Seen,
+    ) -> Result<(NodeId, Option<Found>), Refusal> {
         let full = Refusal { kind: Kind::Bounded, is_cut: true };
-        let above = self.node(place.parent).ok_or(Refusal { kind: Kind::Vanished, is_cut: false })?;
+        let above =
+            self.node(place.parent).ok_or(Refusal { kind: Kind::Vanished, is_cut: false })?;
         let depth = above.depth + 1;
         if depth > self.bounds.depth {
             return Err(Refusal { is_cut: false, ..full });
@@ -381,13 +413,16 @@ impl Tree {
         if found.is_some() && self.cgroups >= self.bounds.cgroups {
             return Err(full);
         }
-        let is_leaf = found.as_ref().is_some_and(|found| matches!(found.scope, Scope::Container { pod: Some(_), .. }));
+        let is_leaf = found
+            .as_ref()
+            .is_some_and(|found| matches!(found.scope, Scope::Container { pod: Some(_), .. }));
         let below = if is_leaf {
             None
         } else if self.directories >= self.bounds.directories {
             return Err(full);
         } else {
-            let fd = open(place.fd, name).map_err(|error| Refusal { kind: Kind::of(&error), is_cut: true })?;
+            let fd = open(place.fd, name)
+                .map_err(|error| Refusal { kind: Kind::of(&error), is_cut: true })?;
             Some(Directory::new(fd, place.is_known))
         };
         let node = self.insert(Node {
@@ -406,7 +441,14 @@ impl Tree {
 
     fn found(&self, path: &str, node: NodeId, seen: &Seen, seen_from_start: bool) -> Option<Found> {
         let scope = path::classify(path.get(self.skip..)?)?;
-        Some(Found { node, scope, path: path.into(), inode: seen.identity.inode, created: seen.created, seen_from_start })
+        Some(Found {
+            node,
+            scope,
+            path: path.into(),
+            inode: seen.identity.inode,
+            created: seen.created,
+            seen_from_start,
+        })
     }
 
     fn insert(&mut self, node: Node) -> NodeId {
@@ -441,7 +483,14 @@ impl Tree {
 impl Directory {
     /// `is_known`: it was made under our eyes, so that all in it was, too.
     fn new(fd: OwnedFd, is_known: bool) -> Self {
-        Self { fd, signature: None, children: HashMap::new(), is_due: false, is_cut: false, is_known }
+        Self {
+            fd,
+            signature: None,
+            children: HashMap::new(),
+            is_due: false,
+            is_cut: false,
+            is_known,
+        }
     }
 }
 
@@ -473,14 +522,28 @@ fn open(directory: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     Ok(openat(directory, name, flags, Mode::empty())?)
 }
 
-#[expect(clippy::useless_conversion, clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss, reason = "the fields' types differ between targets")]
+#[expect(
+    clippy::useless_conversion,
+    clippy::unnecessary_cast,
+    clippy::cast_lossless,
+    clippy::cast_sign_loss,
+    reason = "the fields' types differ between targets"
+)]
 fn signature(directory: BorrowedFd<'_>) -> Option<Signature> {
     let stat = fstat(directory).ok()?;
-    Some(Signature { links: stat.st_nlink as u64, modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64) })
+    Some(Signature {
+        links: stat.st_nlink as u64,
+        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+    })
 }
 
 fn look(directory: impl AsFd, name: &CStr) -> io::Result<Seen> {
-    match statx(&directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS | StatxFlags::BTIME) {
+    match statx(
+        &directory,
+        name,
+        AtFlags::SYMLINK_NOFOLLOW,
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
+    ) {
         Ok(stat) => {
             let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
             let born = has_birth.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec));

@@ -18,31 +18,59 @@ pub const FILES: &[Spec] = &[
     Spec::new(Controller::Cpuacct, &["cpuacct.usage"], |text, counters| {
         one(&mut counters.cpu.usage, parse::number(text).map(Duration::from_nanos))
     }),
-    Spec::new(Controller::Cpuacct, &["cpuacct.stat"], |text, counters| cpuacct_stat(text, &mut counters.cpu)),
+    Spec::new(Controller::Cpuacct, &["cpuacct.stat"], |text, counters| {
+        cpuacct_stat(text, &mut counters.cpu)
+    }),
     Spec::new(Controller::Cpu, &["cpu.stat"], |text, counters| cpu_stat(text, &mut counters.cpu)),
-    Spec::new(Controller::Cpu, &["cpu.cfs_quota_us"], |text, counters| quota(text, &mut counters.cpu)),
-    Spec::new(Controller::Cpu, &["cpu.cfs_period_us"], |text, counters| period(text, &mut counters.cpu)),
-    Spec::new(Controller::Cpu, &["cpu.shares"], |text, counters| one(&mut counters.cpu.shares, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.usage_in_bytes"], |text, counters| one(&mut counters.memory.usage, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.max_usage_in_bytes"], |text, counters| one(&mut counters.memory.peak, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.limit_in_bytes"], |text, counters| one(&mut counters.memory.limit, parse::limit(text))),
-    Spec::new(Controller::Memory, &["memory.kmem.usage_in_bytes"], |text, counters| one(&mut counters.memory.kernel, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.failcnt"], |text, counters| one(&mut counters.memory.limit_hits, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.oom_control"], |text, counters| oom_control(text, &mut counters.memory)),
-    Spec::new(Controller::Memory, &["memory.stat"], |text, counters| memory_stat(text, &mut counters.memory)),
+    Spec::new(Controller::Cpu, &["cpu.cfs_quota_us"], |text, counters| {
+        quota(text, &mut counters.cpu)
+    }),
+    Spec::new(Controller::Cpu, &["cpu.cfs_period_us"], |text, counters| {
+        period(text, &mut counters.cpu)
+    }),
+    Spec::new(Controller::Cpu, &["cpu.shares"], |text, counters| {
+        one(&mut counters.cpu.shares, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.usage_in_bytes"], |text, counters| {
+        one(&mut counters.memory.usage, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.max_usage_in_bytes"], |text, counters| {
+        one(&mut counters.memory.peak, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.limit_in_bytes"], |text, counters| {
+        one(&mut counters.memory.limit, parse::limit(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.kmem.usage_in_bytes"], |text, counters| {
+        one(&mut counters.memory.kernel, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.failcnt"], |text, counters| {
+        one(&mut counters.memory.limit_hits, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.oom_control"], |text, counters| {
+        oom_control(text, &mut counters.memory)
+    }),
+    Spec::new(Controller::Memory, &["memory.stat"], |text, counters| {
+        memory_stat(text, &mut counters.memory)
+    }),
     Spec::new(
         Controller::Blkio,
         &["blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"],
         |text, counters| parse::blkio(text, &mut counters.io, set_bytes),
     ),
-    Spec::new(Controller::Blkio, &["blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"], |text, counters| {
-        parse::blkio(text, &mut counters.io, set_operations)
+    Spec::new(
+        Controller::Blkio,
+        &["blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"],
+        |text, counters| parse::blkio(text, &mut counters.io, set_operations),
+    ),
+    Spec::new(Controller::Pids, &["pids.current"], |text, counters| {
+        one(&mut counters.pids.current, parse::number(text))
     }),
-    Spec::new(Controller::Pids, &["pids.current"], |text, counters| one(&mut counters.pids.current, parse::number(text))),
-    Spec::new(Controller::Pids, &["pids.max"], |text, counters| one(&mut counters.pids.limit, parse::limit(text))),
+    Spec::new(Controller::Pids, &["pids.max"], |text, counters| {
+        one(&mut counters.pids.limit, parse::limit(text))
+    }),
 ];
 
-/// `cpuacct.stat`, in USER_HZ.
+/// `cpuacct.stat`, in `USER_HZ`.
 ///
 /// # Errors
 /// [`Kind::Malformed`] when a known key has a bad value; its field is `None` then.
@@ -76,7 +104,11 @@ pub fn cpu_stat(text: &[u8], cpu: &mut Cpu) -> Outcome {
         match key {
             b"nr_periods" => set(&mut cpu.periods, word, &mut outcome),
             b"nr_throttled" => set(&mut cpu.throttled_periods, word, &mut outcome),
-            b"throttled_time" => keep(&mut cpu.throttled, parse::digits(word).map(Duration::from_nanos), &mut outcome),
+            b"throttled_time" => keep(
+                &mut cpu.throttled,
+                parse::digits(word).map(Duration::from_nanos),
+                &mut outcome,
+            ),
             _ => {}
         }
     }
@@ -150,8 +182,16 @@ pub fn memory_stat(text: &[u8], memory: &mut Memory) -> Outcome {
         set(field, word, &mut outcome);
     }
     if !has_total {
-        let Memory { file, anon, shmem, mapped_file, swap, inactive_file, active_file, page_faults, major_page_faults, .. } = own;
-        *memory = Memory { file, anon, shmem, mapped_file, swap, inactive_file, active_file, page_faults, major_page_faults, ..*memory };
+        // Only these come from this file.
+        memory.file = own.file;
+        memory.anon = own.anon;
+        memory.shmem = own.shmem;
+        memory.mapped_file = own.mapped_file;
+        memory.swap = own.swap;
+        memory.inactive_file = own.inactive_file;
+        memory.active_file = own.active_file;
+        memory.page_faults = own.page_faults;
+        memory.major_page_faults = own.major_page_faults;
     }
     outcome
 }

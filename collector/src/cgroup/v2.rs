@@ -16,21 +16,51 @@ use crate::faults::Kind;
 /// Every file read of a v2 cgroup.
 pub const FILES: &[Spec] = &[
     Spec::new(Controller::Cpu, &["cpu.stat"], |text, counters| cpu_stat(text, &mut counters.cpu)),
-    Spec::new(Controller::Cpu, &["cpu.max"], |text, counters| one(&mut counters.cpu.quota, parse::cpu_max(text))),
-    Spec::new(Controller::Cpu, &["cpu.weight"], |text, counters| one(&mut counters.cpu.weight, parse::number(text))),
-    Spec::new(Controller::Cpu, &["cpu.pressure"], |text, counters| one(&mut counters.pressure.cpu, parse::pressure(text))),
-    Spec::new(Controller::Memory, &["memory.current"], |text, counters| one(&mut counters.memory.usage, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.peak"], |text, counters| one(&mut counters.memory.peak, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.max"], |text, counters| one(&mut counters.memory.limit, parse::limit(text))),
-    Spec::new(Controller::Memory, &["memory.high"], |text, counters| one(&mut counters.memory.high, parse::limit(text))),
-    Spec::new(Controller::Memory, &["memory.swap.current"], |text, counters| one(&mut counters.memory.swap, parse::number(text))),
-    Spec::new(Controller::Memory, &["memory.events"], |text, counters| memory_events(text, &mut counters.memory)),
-    Spec::new(Controller::Memory, &["memory.stat"], |text, counters| memory_stat(text, &mut counters.memory)),
-    Spec::new(Controller::Memory, &["memory.pressure"], |text, counters| one(&mut counters.pressure.memory, parse::pressure(text))),
-    Spec::new(Controller::Blkio, &["io.stat"], |text, counters| parse::io_stat(text, &mut counters.io)),
-    Spec::new(Controller::Blkio, &["io.pressure"], |text, counters| one(&mut counters.pressure.io, parse::pressure(text))),
-    Spec::new(Controller::Pids, &["pids.current"], |text, counters| one(&mut counters.pids.current, parse::number(text))),
-    Spec::new(Controller::Pids, &["pids.max"], |text, counters| one(&mut counters.pids.limit, parse::limit(text))),
+    Spec::new(Controller::Cpu, &["cpu.max"], |text, counters| {
+        one(&mut counters.cpu.quota, parse::cpu_max(text))
+    }),
+    Spec::new(Controller::Cpu, &["cpu.weight"], |text, counters| {
+        one(&mut counters.cpu.weight, parse::number(text))
+    }),
+    Spec::new(Controller::Cpu, &["cpu.pressure"], |text, counters| {
+        one(&mut counters.pressure.cpu, parse::pressure(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.current"], |text, counters| {
+        one(&mut counters.memory.usage, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.peak"], |text, counters| {
+        one(&mut counters.memory.peak, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.max"], |text, counters| {
+        one(&mut counters.memory.limit, parse::limit(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.high"], |text, counters| {
+        one(&mut counters.memory.high, parse::limit(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.swap.current"], |text, counters| {
+        one(&mut counters.memory.swap, parse::number(text))
+    }),
+    Spec::new(Controller::Memory, &["memory.events"], |text, counters| {
+        memory_events(text, &mut counters.memory)
+    }),
+    Spec::new(Controller::Memory, &["memory.stat"], |text, counters| {
+        memory_stat(text, &mut counters.memory)
+    }),
+    Spec::new(Controller::Memory, &["memory.pressure"], |text, counters| {
+        one(&mut counters.pressure.memory, parse::pressure(text))
+    }),
+    Spec::new(Controller::Blkio, &["io.stat"], |text, counters| {
+        parse::io_stat(text, &mut counters.io)
+    }),
+    Spec::new(Controller::Blkio, &["io.pressure"], |text, counters| {
+        one(&mut counters.pressure.io, parse::pressure(text))
+    }),
+    Spec::new(Controller::Pids, &["pids.current"], |text, counters| {
+        one(&mut counters.pids.current, parse::number(text))
+    }),
+    Spec::new(Controller::Pids, &["pids.max"], |text, counters| {
+        one(&mut counters.pids.limit, parse::limit(text))
+    }),
 ];
 
 /// `cpu.stat`. Its first three keys are there without the cpu controller, too.
@@ -96,7 +126,6 @@ pub fn memory_events(text: &[u8], memory: &mut Memory) -> Outcome {
     }
     outcome
 }
-
 
 /// Sets the one field of a file that holds one value.
 fn one<T>(field: &mut Option<T>, value: Result<T, Kind>) -> Outcome {

@@ -49,8 +49,10 @@ pub fn parse(table: &[u8]) -> Vec<Mount> {
         }
     }
     // To reach a mount below a network file system, the kernel would have to ask the server.
-    let mut mounts: Vec<_> =
-        mounts.into_values().filter(|mount| !remote.iter().any(|above| Path::new(&mount.mountpoint).starts_with(above))).collect();
+    let mut mounts: Vec<_> = mounts
+        .into_values()
+        .filter(|mount| !remote.iter().any(|above| Path::new(&mount.mountpoint).starts_with(above)))
+        .collect();
     mounts.sort_by(|a, b| a.mountpoint.cmp(&b.mountpoint));
     mounts
 }
@@ -71,14 +73,17 @@ fn text(word: &[u8]) -> Option<String> {
 }
 
 fn is_block(mount: &Mount) -> bool {
-    const TYPES: [&str; 9] = ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "bcachefs", "vfat"];
+    const TYPES: [&str; 9] =
+        ["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "bcachefs", "vfat"];
     let is_known = TYPES.contains(&mount.fstype.as_str()) && mount.source.starts_with("/dev/");
     is_known || mount.fstype == "zfs"
 }
 
 fn is_remote(fstype: &str) -> bool {
-    const TYPES: [&str; 12] =
-        ["nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "afs", "lustre", "gpfs", "ocfs2", "virtiofs"];
+    const TYPES: [&str; 12] = [
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "afs", "lustre", "gpfs", "ocfs2",
+        "virtiofs",
+    ];
     TYPES.contains(&fstype) || fstype.starts_with("fuse")
 }
 
@@ -118,7 +123,8 @@ mod tests {
 
     fn check(table: &str, expected: &[(&str, &str)]) {
         let mounts = parse(table.as_bytes());
-        let found: Vec<_> = mounts.iter().map(|mount| (mount.source.as_str(), mount.mountpoint.as_str())).collect();
+        let found: Vec<_> =
+            mounts.iter().map(|mount| (mount.source.as_str(), mount.mountpoint.as_str())).collect();
         assert_eq!(found, expected);
     }
 
@@ -138,7 +144,10 @@ mod tests {
 
     #[test]
     fn network_file_systems_and_what_is_below_them_are_left_alone() {
-        check("30 1 0:60 / /net rw - nfs4 server:/x rw\n31 30 8:1 / /net/disk rw - ext4 /dev/sda1 rw\n32 1 8:2 / /network rw - ext4 /dev/sda2 rw\n", &[("/dev/sda2", "/network")]);
+        check(
+            "30 1 0:60 / /net rw - nfs4 server:/x rw\n31 30 8:1 / /net/disk rw - ext4 /dev/sda1 rw\n32 1 8:2 / /network rw - ext4 /dev/sda2 rw\n",
+            &[("/dev/sda2", "/network")],
+        );
     }
 
     #[test]
@@ -159,7 +168,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("data")).unwrap();
         let seen = stat(root.path()).unwrap();
-        let table = format!("28 1 {}:{} / /data rw - ext4 /dev/sda1 rw\n", major(seen.st_dev), minor(seen.st_dev));
+        let table = format!(
+            "28 1 {}:{} / /data rw - ext4 /dev/sda1 rw\n",
+            major(seen.st_dev),
+            minor(seen.st_dev)
+        );
         let measured = measure(&parse(table.as_bytes())[0], root.path()).unwrap();
         assert_eq!(&*measured.mountpoint, "/data");
         assert!(measured.size >= measured.free && measured.free >= measured.available);

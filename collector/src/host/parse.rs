@@ -28,7 +28,11 @@ pub fn cpu(text: &[u8]) -> Result<CpuModes, Kind> {
     }
     // Kernels before 2.6 have the first four only; fewer is no line of any kernel.
     let [user, nice, system, idle, iowait, irq, softirq, steal] = times;
-    if count < 4 { Err(Kind::Malformed) } else { Ok(CpuModes { user, nice, system, idle, iowait, irq, softirq, steal }) }
+    if count < 4 {
+        Err(Kind::Malformed)
+    } else {
+        Ok(CpuModes { user, nice, system, idle, iowait, irq, softirq, steal })
+    }
 }
 
 /// The rest of `/proc/stat` that is used: how many CPUs are online, and when the kernel booted.
@@ -40,7 +44,10 @@ pub fn cpus_and_boot(text: &[u8]) -> (u32, Result<Option<SystemTime>, Kind>) {
     let mut booted = Ok(None);
     for (key, word) in flat(text) {
         match key {
-            b"btime" => booted = digits(word).map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
+            b"btime" => {
+                booted = digits(word)
+                    .map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
+            }
             [b'c', b'p', b'u', number @ ..] if digits(number).is_ok() => cpus += 1,
             _ => {}
         }
@@ -87,8 +94,13 @@ pub fn loadavg(text: &[u8]) -> Result<[f64; 3], Kind> {
     let mut words = words(text);
     let mut load = [0.0; 3];
     for value in &mut load {
-        let word = words.next().and_then(|word| std::str::from_utf8(word).ok()).ok_or(Kind::Malformed)?;
-        *value = word.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0).ok_or(Kind::Malformed)?;
+        let word =
+            words.next().and_then(|word| std::str::from_utf8(word).ok()).ok_or(Kind::Malformed)?;
+        *value = word
+            .parse()
+            .ok()
+            .filter(|value: &f64| value.is_finite() && *value >= 0.0)
+            .ok_or(Kind::Malformed)?;
     }
     Ok(load)
 }
@@ -115,7 +127,8 @@ pub fn is_node_interface(name: &str) -> bool {
     const PODS: [&str; 4] = ["veth", "cali", "lxc", "azv"];
     // AWS and GKE name theirs after a hash; `eni1` may well be a card.
     const HASHED: [&str; 2] = ["eni", "gke"];
-    let is_hash = |rest: &str| rest.len() == 11 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_hash =
+        |rest: &str| rest.len() == 11 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
     name != "lo"
         && !PODS.iter().any(|prefix| name.starts_with(prefix))
         && !HASHED.iter().any(|prefix| name.strip_prefix(prefix).is_some_and(is_hash))

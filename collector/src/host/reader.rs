@@ -46,16 +46,36 @@ struct File {
 const INTERFACES: &[&std::ffi::CStr] = &[c"1/net/dev", c"net/dev"];
 
 const FILES: [File; 7] = [
-    File { names: &[c"meminfo"], fill: |text, counters| one(&mut counters.memory, parse::meminfo(text)) },
-    File { names: &[c"loadavg"], fill: |text, counters| one(&mut counters.load, parse::loadavg(text)) },
-    File { names: &[c"pressure/cpu"], fill: |text, counters| one(&mut counters.pressure.cpu, pressure(text)) },
-    File { names: &[c"pressure/memory"], fill: |text, counters| one(&mut counters.pressure.memory, pressure(text)) },
-    File { names: &[c"pressure/io"], fill: |text, counters| one(&mut counters.pressure.io, pressure(text)) },
-    File { names: &[c"vmstat"], fill: |text, counters| parse::oom_kills(text, &mut counters.oom_kills) },
+    File {
+        names: &[c"meminfo"],
+        fill: |text, counters| one(&mut counters.memory, parse::meminfo(text)),
+    },
+    File {
+        names: &[c"loadavg"],
+        fill: |text, counters| one(&mut counters.load, parse::loadavg(text)),
+    },
+    File {
+        names: &[c"pressure/cpu"],
+        fill: |text, counters| one(&mut counters.pressure.cpu, pressure(text)),
+    },
+    File {
+        names: &[c"pressure/memory"],
+        fill: |text, counters| one(&mut counters.pressure.memory, pressure(text)),
+    },
+    File {
+        names: &[c"pressure/io"],
+        fill: |text, counters| one(&mut counters.pressure.io, pressure(text)),
+    },
+    File {
+        names: &[c"vmstat"],
+        fill: |text, counters| parse::oom_kills(text, &mut counters.oom_kills),
+    },
     File {
         // In a container `net` is the container's own; process 1 of the host's /proc is the node's.
         names: INTERFACES,
-        fill: |text, counters| dev::parse(text, parse::is_node_interface, MAX_INTERFACES, &mut counters.interfaces),
+        fill: |text, counters| {
+            dev::parse(text, parse::is_node_interface, MAX_INTERFACES, &mut counters.interfaces)
+        },
     },
 ];
 
@@ -174,7 +194,12 @@ impl Reader {
         let open = |name| file::open(&self.proc, name);
         let table = open(c"1/mountinfo").or_else(|_| open(c"self/mountinfo"));
         let mut text = Vec::new();
-        let read = table.and_then(|table| io::Read::read_to_end(&mut io::Read::take(std::fs::File::from(table), MAX_TABLE), &mut text));
+        let read = table.and_then(|table| {
+            io::Read::read_to_end(
+                &mut io::Read::take(std::fs::File::from(table), MAX_TABLE),
+                &mut text,
+            )
+        });
         self.counters.filesystems.clear();
         match read {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -14,7 +14,12 @@ use crate::faults::Kind;
 /// # Errors
 /// [`Kind::Malformed`] when a line was left out because it is not what the kernel writes;
 /// [`Kind::Bounded`] when there were more.
-pub fn parse(text: &[u8], is_wanted: fn(&str) -> bool, most: usize, interfaces: &mut Vec<Interface>) -> Outcome {
+pub fn parse(
+    text: &[u8],
+    is_wanted: fn(&str) -> bool,
+    most: usize,
+    interfaces: &mut Vec<Interface>,
+) -> Outcome {
     let mut outcome = Ok(());
     let mut count = 0;
     for line in lines(text).filter(|line| !line.contains(&b'|')) {
@@ -87,14 +92,25 @@ mod tests {
     fn check(body: &str, expected: &[(&str, u64, u64)], outcome: Outcome) {
         let mut interfaces = Vec::new();
         let text = format!("{HEAD}{body}");
-        assert_eq!(parse(text.as_bytes(), |name| name != "lo", 2, &mut interfaces), outcome, "{body}");
-        let found: Vec<_> = interfaces.iter().map(|found| (&*found.name, found.receive_bytes, found.transmit_dropped)).collect();
+        assert_eq!(
+            parse(text.as_bytes(), |name| name != "lo", 2, &mut interfaces),
+            outcome,
+            "{body}"
+        );
+        let found: Vec<_> = interfaces
+            .iter()
+            .map(|found| (&*found.name, found.receive_bytes, found.transmit_dropped))
+            .collect();
         assert_eq!(found, expected, "{body}");
     }
 
     #[test]
     fn each_interface_but_the_unwanted_is_read() {
-        check("    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0:1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n", &[("eth0", 1, 12)], Ok(()));
+        check(
+            "    lo: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n  eth0:1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n",
+            &[("eth0", 1, 12)],
+            Ok(()),
+        );
     }
 
     #[test]

@@ -36,12 +36,19 @@ fn cgroup_path(line: &[u8]) -> Option<&str> {
 ///
 /// # Errors
 /// When `/proc` cannot be listed.
-pub fn scan(proc: &OwnedFd, wanted: &mut Vec<ContainerId>, buffer: &mut Buffer) -> io::Result<HashMap<ContainerId, u32>> {
+pub fn scan(
+    proc: &OwnedFd,
+    wanted: &mut Vec<ContainerId>,
+    buffer: &mut Buffer,
+) -> io::Result<HashMap<ContainerId, u32>> {
     let mut found = HashMap::new();
-    let directory = openat(proc, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let directory =
+        openat(proc, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let mut seen = 0;
     for entry in Dir::new(directory)? {
-        let Ok(pid) = parse::digits(entry?.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).map_err(|_| crate::faults::Kind::Malformed)) else {
+        let Ok(pid) = parse::digits(entry?.file_name().to_bytes())
+            .and_then(|pid| u32::try_from(pid).map_err(|_| crate::faults::Kind::Malformed))
+        else {
             continue;
         };
         seen += 1;
@@ -52,7 +59,9 @@ pub fn scan(proc: &OwnedFd, wanted: &mut Vec<ContainerId>, buffer: &mut Buffer) 
         let Ok(file) = open(proc, &pid.to_string(), "cgroup") else { continue };
         let Ok(text) = buffer.read(&file, End::EmptyRead) else { continue };
         // The outermost id comes first: a container inside a container is in the outer one's pod.
-        if let Some(at) = ids(text.bytes).find_map(|id| wanted.iter().position(|wanted| wanted.as_str() == id)) {
+        if let Some(at) =
+            ids(text.bytes).find_map(|id| wanted.iter().position(|wanted| wanted.as_str() == id))
+        {
             found.insert(wanted.swap_remove(at), pid);
         }
     }
@@ -74,7 +83,9 @@ mod tests {
 
     #[test]
     fn ids_come_from_the_path_even_behind_a_cgroup_namespace() {
-        let text = format!("12:memory:/kubepods/pod1/{A}\n0::/../cri-containerd-{B}.scope\ngarbage\n3:cpu\n");
+        let text = format!(
+            "12:memory:/kubepods/pod1/{A}\n0::/../cri-containerd-{B}.scope\ngarbage\n3:cpu\n"
+        );
         assert_eq!(ids(text.as_bytes()).collect::<Vec<_>>(), [A, B]);
         assert!(is_in(text.as_bytes(), B));
         assert!(!is_in(b"0::/\n", B));
@@ -85,7 +96,8 @@ mod tests {
         let proc = tempfile::tempdir().unwrap();
         for (pid, id) in [("7", A), ("8", B), ("self", A)] {
             std::fs::create_dir(proc.path().join(pid)).unwrap();
-            std::fs::write(proc.path().join(pid).join("cgroup"), format!("0::/docker/{id}\n")).unwrap();
+            std::fs::write(proc.path().join(pid).join("cgroup"), format!("0::/docker/{id}\n"))
+                .unwrap();
         }
         std::fs::create_dir(proc.path().join("9")).unwrap();
         let fd = OwnedFd::from(std::fs::File::open(proc.path()).unwrap());

@@ -16,7 +16,7 @@ use crate::faults::{Kind, ReadErrors, Source};
 /// Most interfaces kept of one pod.
 const MAX_INTERFACES: usize = 16;
 
-/// Longest wait between two searches for a process of the same pod, in ticks.
+/// Longest wait between two scans of `/proc` for the same pod, in ticks.
 const MAX_WAIT: u64 = 64;
 
 /// Reads the interfaces of pods.
@@ -37,8 +37,9 @@ struct Pod {
     seen: u64,
     source: Option<Opened>,
     interfaces: Vec<Interface>,
+    /// Scans that found none.
     misses: u32,
-    /// No search before this tick.
+    /// No scan for it before this tick.
     wait_until: u64,
 }
 
@@ -61,22 +62,37 @@ impl Reader {
     /// When it is not there.
     pub fn open(proc: &Path) -> io::Result<Self> {
         let proc = std::fs::File::open(proc)?.into();
-        Ok(Self { proc, pods: HashMap::new(), tick: 0, is_direct: false, buffer: Buffer::default(), pids: Vec::new() })
+        Ok(Self {
+            proc,
+            pods: HashMap::new(),
+            tick: 0,
+            is_direct: false,
+            buffer: Buffer::default(),
+            pids: Vec::new(),
+        })
     }
 
     /// Reads every pod that has a container among `cgroups` and is `wanted`; forgets the others.
-    pub fn tick(&mut self, cgroups: &cgroup::Reader, wanted: &dyn Fn(PodUid) -> bool, errors: &mut ReadErrors) {
+    pub fn tick(
+        &mut self,
+        cgroups: &cgroup::Reader,
+        wanted: &dyn Fn(PodUid) -> bool,
+        errors: &mut ReadErrors,
+    ) {
         self.tick += 1;
         self.note(cgroups.cgroups(), wanted);
         let tick = self.tick;
         self.pods.retain(|_, pod| pod.seen == tick);
         for pod in self.pods.values_mut() {
-            let is_stale = pod.source.as_ref().is_some_and(|source| source.seen != tick || !source.is_alive(&mut self.buffer));
+            let is_stale = pod
+                .source
+                .as_ref()
+                .is_some_and(|source| source.seen != tick || !source.is_alive(&mut self.buffer));
             if is_stale {
                 *pod = Pod { seen: tick, ..Pod::default() };
             }
         }
-        if self.pods.values().any(|pod| pod.is_due(tick)) {
+        if self.pods.values().any(|pod| pod.source.is_none()) {
             self.search(cgroups, errors);
         }
         self.read(errors);
@@ -111,7 +127,7 @@ impl Reader {
         let mut missing = Vec::new();
         for cgroup in cgroups.cgroups() {
             let Scope::Container { pod: Some(uid), id } = &cgroup.scope else { continue };
-            if self.pods.get(uid).is_none_or(|pod| !pod.is_due(self.tick)) {
+            if self.pods.get(uid).is_none_or(|pod| pod.source.is_some()) {
                 continue;
             }
             match self.by_procs(cgroups, cgroup, id) {
@@ -132,7 +148,12 @@ impl Reader {
         }
     }
 
-    fn by_procs(&mut self, cgroups: &cgroup::Reader, cgroup: &Cgroup, id: &ContainerId) -> io::Result<Option<Opened>> {
+    fn by_procs(
+        &mut self,
+        cgroups: &cgroup::Reader,
+        cgroup: &Cgroup,
+        id: &ContainerId,
+    ) -> io::Result<Option<Opened>> {
         let mut pids = std::mem::take(&mut self.pids);
         let listed = cgroups.pids(cgroup, &mut pids);
         let own = pids.contains(&std::process::id());
@@ -156,8 +177,11 @@ impl Reader {
 
     fn by_scan(&mut self, missing: &[(CgroupKey, PodUid, ContainerId)], errors: &mut ReadErrors) {
         let tick = self.tick;
-        let is_missing = |(_, uid, _): &&(CgroupKey, PodUid, ContainerId)| self.pods.get(uid).is_some_and(|pod| pod.is_due(tick));
-        let mut wanted: Vec<_> = missing.iter().filter(is_missing).map(|(_, _, id)| id.clone()).collect();
+        let is_missing = |(_, uid, _): &&(CgroupKey, PodUid, ContainerId)| {
+            self.pods.get(uid).is_some_and(|pod| pod.is_due(tick))
+        };
+        let mut wanted: Vec<_> =
+            missing.iter().filter(is_missing).map(|(_, _, id)| id.clone()).collect();
         if wanted.is_empty() {
             return;
         }
@@ -183,20 +207,33 @@ impl Reader {
 
     /// Opens a process's files, if it is in the container `id`: a pid of another pid namespace may
     /// name any other process in this `/proc`.
-    fn source(&mut self, process: &str, container: CgroupKey, id: Option<&ContainerId>) -> Option<Opened> {
+    fn source(
+        &mut self,
+        process: &str,
+        container: CgroupKey,
+        id: Option<&ContainerId>,
+    ) -> Option<Opened> {
         let cgroup = pids::open(&self.proc, process, "cgroup").ok()?;
         // Before the check, so that a pid that is used again meanwhile is not taken for the old one.
         let dev = pids::open(&self.proc, process, "net/dev").ok()?;
         let text = self.buffer.read(&cgroup, End::EmptyRead).ok()?.bytes;
         let is_ours = id.is_none_or(|id| pids::is_in(text, id.as_str()));
-        is_ours.then(|| Opened { container, seen: self.tick, cgroup_text: text.into(), cgroup, dev })
+        is_ours.then(|| Opened {
+            container,
+            seen: self.tick,
+            cgroup_text: text.into(),
+            cgroup,
+            dev,
+        })
     }
 
     fn read(&mut self, errors: &mut ReadErrors) {
         for pod in self.pods.values_mut() {
             let Some(source) = &pod.source else { continue };
             let outcome = match self.buffer.read(&source.dev, End::EmptyRead) {
-                Ok(text) => dev::parse(text.bytes, |name| name != "lo", MAX_INTERFACES, &mut pod.interfaces),
+                Ok(text) => {
+                    dev::parse(text.bytes, |name| name != "lo", MAX_INTERFACES, &mut pod.interfaces)
+                }
                 Err(error) => {
                     pod.source = None;
                     Err(Kind::of(&error))
@@ -210,6 +247,7 @@ impl Reader {
 }
 
 impl Pod {
+    /// Whether a scan may look for it. Asking its cgroup costs little and is done every tick.
     fn is_due(&self, tick: u64) -> bool {
         self.source.is_none() && self.wait_until <= tick
     }

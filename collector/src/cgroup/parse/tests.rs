@@ -43,7 +43,10 @@ fn cpu_max_is_quota_and_period() {
     let micros = Duration::from_micros;
     for (text, expected) in [
         ("max 100000\n", Ok(CpuQuota { quota: Limit::Max, period: micros(100_000) })),
-        ("20000 100000\n", Ok(CpuQuota { quota: Limit::At(micros(20_000)), period: micros(100_000) })),
+        (
+            "20000 100000\n",
+            Ok(CpuQuota { quota: Limit::At(micros(20_000)), period: micros(100_000) }),
+        ),
         ("20000\n", Err(BAD)),
         ("20000 100000 1\n", Err(BAD)),
         ("a b\n", Err(BAD)),
@@ -78,7 +81,11 @@ fn io_stat_reads_each_device_that_has_keys() {
     let sda = io((8, 0), [1, 2, 3, 4]);
     let nvme = io((259, 1), [5, 6, 7, 8]);
     for (text, expected, outcome) in [
-        ("8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=9 dios=9\n259:1 rbytes=5 wbytes=6 rios=7 wios=8\n", vec![sda, nvme], Ok(())),
+        (
+            "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=9 dios=9\n259:1 rbytes=5 wbytes=6 rios=7 wios=8\n",
+            vec![sda, nvme],
+            Ok(()),
+        ),
         ("253:0\n8:0 rbytes=1 wbytes=2 rios=3 wios=4\n", vec![sda], Ok(())),
         ("7:1 7:0 8:0 rbytes=1 wbytes=2 rios=3 wios=4\n", vec![sda], Ok(())),
         ("8:0 rbytes=x wbytes=2 rios=3 wios=4\n", vec![io((8, 0), [0, 2, 3, 4])], Err(BAD)),
@@ -94,10 +101,16 @@ fn io_stat_reads_each_device_that_has_keys() {
 
 #[test]
 fn blkio_reads_reads_and_writes_alone() {
-    let set: fn(&mut DeviceIo, bool, u64) = |row, is_read, value| *if is_read { &mut row.read_bytes } else { &mut row.write_bytes } = value;
+    let set: fn(&mut DeviceIo, bool, u64) = |row, is_read, value| {
+        *if is_read { &mut row.read_bytes } else { &mut row.write_bytes } = value
+    };
     let row = io((8, 0), [123, 45, 0, 0]);
     for (text, expected, outcome) in [
-        ("8:0 Read 123\n8:0 Write 45\n8:0 Sync 1\n8:0 Async 1\n8:0 Discard 0\n8:0 Total 168\nTotal 168\n", vec![row], Ok(())),
+        (
+            "8:0 Read 123\n8:0 Write 45\n8:0 Sync 1\n8:0 Async 1\n8:0 Discard 0\n8:0 Total 168\nTotal 168\n",
+            vec![row],
+            Ok(()),
+        ),
         ("Total 5\n", vec![], Ok(())),
         ("8:0 Read 123\n8:0 Write 45\n8:0 Wri", vec![row], Ok(())),
         ("8:0 Read 123\n8:0 Write 45\n8:0", vec![row], Err(BAD)),

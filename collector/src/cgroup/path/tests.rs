@@ -33,20 +33,44 @@ fn container_of_a_pod_in_every_known_layout() {
         ("1 cgroupfs, guaranteed", "/kubepods/pod{uid}/{id}"),
         ("2 cgroupfs, burstable", "/kubepods/burstable/pod{uid}/{id}"),
         ("2 cgroupfs, besteffort", "/kubepods/besteffort/pod{uid}/{id}"),
-        ("3 systemd, containerd", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid_}.slice/cri-containerd-{id}.scope"),
-        ("4 systemd, guaranteed", "/kubepods.slice/kubepods-pod{uid_}.slice/cri-containerd-{id}.scope"),
-        ("5 systemd, CRI-O", "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{uid_}.slice/crio-{id}.scope"),
+        (
+            "3 systemd, containerd",
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{uid_}.slice/cri-containerd-{id}.scope",
+        ),
+        (
+            "4 systemd, guaranteed",
+            "/kubepods.slice/kubepods-pod{uid_}.slice/cri-containerd-{id}.scope",
+        ),
+        (
+            "5 systemd, CRI-O",
+            "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod{uid_}.slice/crio-{id}.scope",
+        ),
         ("6 cgroupfs, CRI-O", "/kubepods/pod{uid}/crio-{id}"),
         ("7 systemd, docker", "/kubepods.slice/kubepods-pod{uid_}.slice/docker-{id}.scope"),
         ("7 systemd, podman", "/kubepods.slice/kubepods-pod{uid_}.slice/libpod-{id}.scope"),
         ("8 colon", "/kubepods-burstable-pod{uid_}.slice:cri-containerd:{id}"),
-        ("8 colon below a service", "/system.slice/containerd.service/kubepods-burstable-pod{uid_}.slice:cri-containerd:{id}"),
-        ("9 kind, systemd", "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{uid_}.slice/cri-containerd-{id}.scope"),
+        (
+            "8 colon below a service",
+            "/system.slice/containerd.service/kubepods-burstable-pod{uid_}.slice:cri-containerd:{id}",
+        ),
+        (
+            "9 kind, systemd",
+            "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{uid_}.slice/cri-containerd-{id}.scope",
+        ),
         ("10 kind, cgroupfs", "/kubelet/kubepods/burstable/pod{uid}/{id}"),
-        ("11 kind seen from the host, systemd", "/system.slice/docker-{node}.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid_}.slice/cri-containerd-{id}.scope"),
-        ("11 kind seen from the host, cgroupfs", "/docker/{node}/kubepods/besteffort/pod{uid}/{id}"),
+        (
+            "11 kind seen from the host, systemd",
+            "/system.slice/docker-{node}.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid_}.slice/cri-containerd-{id}.scope",
+        ),
+        (
+            "11 kind seen from the host, cgroupfs",
+            "/docker/{node}/kubepods/besteffort/pod{uid}/{id}",
+        ),
         ("15 sandbox", "/kubepods/burstable/pod{uid}/{id}"),
-        ("17 controller in the id", "/pids/kubepods.slice/kubepods-pod{uid_}.slice/crio-{id}.scope"),
+        (
+            "17 controller in the id",
+            "/pids/kubepods.slice/kubepods-pod{uid_}.slice/crio-{id}.scope",
+        ),
     ];
     for (row, template) in rows {
         check(row, template, container(Some(pod()), ID));
@@ -61,7 +85,8 @@ fn row_8_colon_form_outside_of_kubepods_is_a_container_of_no_pod() {
 #[test]
 fn row_12_nested_duplicate_counts_in_the_outer_container_alone() {
     let outer = "/kubepods.slice/kubepods-pod{uid_}.slice/cri-containerd-{id}.scope";
-    let nested = format!("{outer}/kubepods.slice/kubepods-pod{{uid_}}.slice/cri-containerd-{{id}}.scope");
+    let nested =
+        format!("{outer}/kubepods.slice/kubepods-pod{{uid_}}.slice/cri-containerd-{{id}}.scope");
     check("12 outer", outer, container(Some(pod()), ID));
     check("12 nested", &nested, None);
     assert_eq!(enclosing(&path(&nested)), container(Some(pod()), ID));
@@ -71,16 +96,29 @@ fn row_12_nested_duplicate_counts_in_the_outer_container_alone() {
 fn row_13_static_pod_carries_its_config_hash() {
     let hash = PodUid::ConfigHash(0xd76e_26fb_a3bf_2bfd_215e_b290_11d5_5250);
     check("13 container", "/kubepods/burstable/pod{hash}/{id}", container(Some(hash), ID));
-    check("13 pod", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{hash}.slice", Some(Scope::Pod(hash)));
+    check(
+        "13 pod",
+        "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{hash}.slice",
+        Some(Scope::Pod(hash)),
+    );
 }
 
 #[test]
 fn rows_5_and_14_monitors_and_mount_units_are_no_containers() {
     let slice = "/kubepods.slice/kubepods-pod{uid_}.slice";
-    for name in ["crio-conmon-{id}.scope", "cri-containerd-{id}.mount", "crio-{id}.mount", "libpod-conmon-{id}.scope"] {
+    for name in [
+        "crio-conmon-{id}.scope",
+        "cri-containerd-{id}.mount",
+        "crio-{id}.mount",
+        "libpod-conmon-{id}.scope",
+    ] {
         check(name, &format!("{slice}/{name}"), None);
     }
-    assert!(is_ignored("run-netns.mount") && is_ignored("crio-conmon-1.scope") && is_ignored("libpod-conmon-1.scope"));
+    assert!(
+        is_ignored("run-netns.mount")
+            && is_ignored("crio-conmon-1.scope")
+            && is_ignored("libpod-conmon-1.scope")
+    );
     assert!(!is_ignored(&path("crio-{id}.scope")));
 }
 
@@ -98,13 +136,19 @@ fn row_18_pod_of_a_sandboxed_runtime_has_its_own_cgroup_only() {
     let expected = Some(Scope::Pod(pod()));
     check("18 cgroupfs", "/kubepods/burstable/pod{uid}", expected.clone());
     check("18 systemd", "/kubepods.slice/kubepods-pod{uid_}.slice", expected.clone());
-    check("18 kind", "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid_}.slice", expected);
+    check(
+        "18 kind",
+        "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid_}.slice",
+        expected,
+    );
     check("18 overhead", "/kubepods/pod{uid}/kata_overhead", None);
 }
 
 #[test]
 fn containers_that_kubernetes_does_not_run_have_no_pod() {
-    for template in ["/docker/{id}", "/system.slice/docker-{id}.scope", "/machine.slice/libpod-{id}.scope"] {
+    for template in
+        ["/docker/{id}", "/system.slice/docker-{id}.scope", "/machine.slice/libpod-{id}.scope"]
+    {
         check("no pod", template, container(None, ID));
     }
     check("below it", "/docker/{node}/docker/{id}", None);
@@ -112,7 +156,16 @@ fn containers_that_kubernetes_does_not_run_have_no_pod() {
 
 #[test]
 fn everything_else_is_neither() {
-    for template in ["", "/", "/kubepods", "/kubepods/burstable", "/system.slice/ssh.service", "/pod{uid}", "/user.slice", "/kubepods/podcast"] {
+    for template in [
+        "",
+        "/",
+        "/kubepods",
+        "/kubepods/burstable",
+        "/system.slice/ssh.service",
+        "/pod{uid}",
+        "/user.slice",
+        "/kubepods/podcast",
+    ] {
         check("neither", template, None);
     }
 }
@@ -125,8 +178,20 @@ fn ids_are_found_in_a_path_seen_from_a_cgroup_namespace() {
 
 fn part() -> impl Strategy<Value = String> {
     let fixed = [
-        "kubepods", "kubepods.slice", "burstable", "pod{uid}", "kubepods-burstable-pod{uid_}.slice", "{id}", "crio-{id}.scope",
-        "docker-{node}.scope", "x:cri-containerd:{id}", "..", "", "pod{hash}", "kubepods-pod", ":",
+        "kubepods",
+        "kubepods.slice",
+        "burstable",
+        "pod{uid}",
+        "kubepods-burstable-pod{uid_}.slice",
+        "{id}",
+        "crio-{id}.scope",
+        "docker-{node}.scope",
+        "x:cri-containerd:{id}",
+        "..",
+        "",
+        "pod{hash}",
+        "kubepods-pod",
+        ":",
     ];
     prop_oneof![4 => prop::sample::select(fixed.to_vec()).prop_map(path), 1 => "\\PC{0,12}"]
 }

@@ -35,8 +35,13 @@ fn cpu_time_is_in_nanoseconds_and_its_parts_in_ticks() {
 
 #[test]
 fn quota_needs_both_of_its_files() {
-    let (counters, _) = read(&[("cpu.cfs_quota_us", "150000\n"), ("cpu.cfs_period_us", "100000\n")]);
-    assert_eq!(counters.cpu.quota.unwrap().cores(), Some(1.5));
+    let (counters, _) =
+        read(&[("cpu.cfs_quota_us", "150000\n"), ("cpu.cfs_period_us", "100000\n")]);
+    let expected = CpuQuota {
+        quota: Limit::At(Duration::from_micros(150_000)),
+        period: Duration::from_micros(100_000),
+    };
+    assert_eq!(counters.cpu.quota, Some(expected));
     let (counters, _) = read(&[("cpu.cfs_quota_us", "-1\n"), ("cpu.cfs_period_us", "100000\n")]);
     assert_eq!(counters.cpu.quota.unwrap().quota, Limit::Max);
     assert_eq!(read(&[("cpu.cfs_quota_us", "150000\n")]).0.cpu.quota, None);
@@ -65,15 +70,25 @@ fn memory_stat_prefers_totals_in_whatever_order() {
 
 #[test]
 fn memory_stat_without_hierarchy_has_its_own_keys_alone() {
-    let (counters, _) = read(&[("memory.usage_in_bytes", "9\n"), ("memory.stat", "cache 1\nrss 2\ninactive_file 3\n")]);
+    let (counters, _) = read(&[
+        ("memory.usage_in_bytes", "9\n"),
+        ("memory.stat", "cache 1\nrss 2\ninactive_file 3\n"),
+    ]);
     let memory = counters.memory;
-    assert_eq!((memory.usage, memory.file, memory.anon, memory.inactive_file, memory.swap), (Some(9), Some(1), Some(2), Some(3), None));
+    assert_eq!(
+        (memory.usage, memory.file, memory.anon, memory.inactive_file, memory.swap),
+        (Some(9), Some(1), Some(2), Some(3), None)
+    );
 }
 
 #[test]
 fn bad_total_is_not_papered_over_with_the_own_share() {
-    let (counters, outcome) = read(&[("memory.stat", "rss 2\ncache 1\ntotal_rss many\ntotal_cache 5\n")]);
-    assert_eq!((counters.memory.anon, counters.memory.file, outcome), (None, Some(5), Err(Kind::Malformed)));
+    let (counters, outcome) =
+        read(&[("memory.stat", "rss 2\ncache 1\ntotal_rss many\ntotal_cache 5\n")]);
+    assert_eq!(
+        (counters.memory.anon, counters.memory.file, outcome),
+        (None, Some(5), Err(Kind::Malformed))
+    );
 }
 
 #[test]
@@ -88,10 +103,19 @@ fn single_values_go_to_their_fields() {
         ("pids.current", "2\n"),
         ("pids.max", "max\n"),
     ]);
-    let expected =
-        Memory { peak: Some(5), limit: Some(Limit::Max), kernel: Some(6), limit_hits: Some(7), oom_kills: Some(3), ..Memory::default() };
+    let expected = Memory {
+        peak: Some(5),
+        limit: Some(Limit::Max),
+        kernel: Some(6),
+        limit_hits: Some(7),
+        oom_kills: Some(3),
+        ..Memory::default()
+    };
     assert_eq!((counters.memory, outcome), (expected, Ok(())));
-    assert_eq!((counters.cpu.shares, counters.pids.current, counters.pids.limit), (Some(1024), Some(2), Some(Limit::Max)));
+    assert_eq!(
+        (counters.cpu.shares, counters.pids.current, counters.pids.limit),
+        (Some(1024), Some(2), Some(Limit::Max))
+    );
 }
 
 #[test]
@@ -100,12 +124,18 @@ fn bytes_and_operations_of_a_device_share_a_row() {
         ("blkio.throttle.io_service_bytes_recursive", "8:0 Read 1\n8:0 Write 2\nTotal 3\n"),
         ("blkio.throttle.io_serviced", "8:0 Read 3\n8:0 Write 4\nTotal 7\n"),
     ]);
-    assert_eq!(counters.io, [DeviceIo { device: (8, 0), read_bytes: 1, write_bytes: 2, reads: 3, writes: 4 }]);
+    assert_eq!(
+        counters.io,
+        [DeviceIo { device: (8, 0), read_bytes: 1, write_bytes: 2, reads: 3, writes: 4 }]
+    );
 }
 
 #[test]
 fn old_kernel_without_the_oom_kill_key_is_no_fault() {
-    assert_eq!(read(&[("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n")]), (Counters::default(), Ok(())));
+    assert_eq!(
+        read(&[("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n")]),
+        (Counters::default(), Ok(()))
+    );
 }
 
 proptest! {

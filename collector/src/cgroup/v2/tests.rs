@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cgroup::Limit;
 
 fn read(name: &str, text: &str) -> (Counters, Outcome) {
     let mut counters = Counters::default();
@@ -10,8 +11,10 @@ fn read(name: &str, text: &str) -> (Counters, Outcome) {
 
 #[test]
 fn cpu_stat_is_in_microseconds() {
-    let (counters, outcome) =
-        read("cpu.stat", "usage_usec 5\nuser_usec 3\nsystem_usec 2\ncore_sched.force_idle_usec 0\nnr_periods 7\nnr_throttled 4\nthrottled_usec 9\n");
+    let (counters, outcome) = read(
+        "cpu.stat",
+        "usage_usec 5\nuser_usec 3\nsystem_usec 2\ncore_sched.force_idle_usec 0\nnr_periods 7\nnr_throttled 4\nthrottled_usec 9\n",
+    );
     let micros = |value| Some(Duration::from_micros(value));
     let expected = Cpu {
         usage: micros(5),
@@ -29,7 +32,10 @@ fn cpu_stat_is_in_microseconds() {
 fn bad_value_costs_its_own_field_alone() {
     let (counters, outcome) = read("cpu.stat", "usage_usec many\nnr_periods 7\nnr_throttled");
     assert_eq!(outcome, Err(Kind::Malformed));
-    assert_eq!((counters.cpu.usage, counters.cpu.periods, counters.cpu.throttled_periods), (None, Some(7), None));
+    assert_eq!(
+        (counters.cpu.usage, counters.cpu.periods, counters.cpu.throttled_periods),
+        (None, Some(7), None)
+    );
 }
 
 #[test]
@@ -56,8 +62,12 @@ fn memory_stat_reads_the_keys_it_knows() {
 
 #[test]
 fn memory_events_are_hits_and_kills() {
-    let (counters, _) = read("memory.events", "low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n");
-    assert_eq!((counters.memory.high_hits, counters.memory.limit_hits, counters.memory.oom_kills), (Some(2), Some(3), Some(5)));
+    let (counters, _) =
+        read("memory.events", "low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n");
+    assert_eq!(
+        (counters.memory.high_hits, counters.memory.limit_hits, counters.memory.oom_kills),
+        (Some(2), Some(3), Some(5))
+    );
 }
 
 #[test]
@@ -72,13 +82,24 @@ fn single_values_go_to_their_fields() {
     assert_eq!(read("pids.current", "4\n").0.pids.current, Some(4));
     assert_eq!(read("pids.max", "max\n").0.pids.limit, Some(Limit::Max));
     assert_eq!(read("io.stat", "8:0 rios=1\n").0.io.len(), 1);
-    assert_eq!(read("io.pressure", "some total=1\n").0.pressure.io.unwrap().some, Duration::from_micros(1));
+    assert_eq!(
+        read("io.pressure", "some total=1\n").0.pressure.io.unwrap().some,
+        Duration::from_micros(1)
+    );
 }
 
 #[test]
 fn garbage_leaves_every_single_value_absent() {
-    for name in FILES.iter().flat_map(|spec| spec.names).filter(|name| !matches!(**name, "cpu.stat" | "memory.stat" | "memory.events")) {
-        assert_eq!(read(name, "\u{1}garbage 1\n"), (Counters::default(), Err(Kind::Malformed)), "{name}");
+    for name in FILES
+        .iter()
+        .flat_map(|spec| spec.names)
+        .filter(|name| !matches!(**name, "cpu.stat" | "memory.stat" | "memory.events"))
+    {
+        assert_eq!(
+            read(name, "\u{1}garbage 1\n"),
+            (Counters::default(), Err(Kind::Malformed)),
+            "{name}"
+        );
     }
 }
 
