@@ -317,12 +317,16 @@ impl Tree {
                         self.node(*child).is_none_or(|child| child.round != self.round)
                     })
                     .collect();
-                gone.into_iter().for_each(|(_, child)| self.remove(child, changes));
+                for (_, child) in gone {
+                    self.remove(child, changes);
+                }
                 directory.is_known = !directory.is_cut;
             }
             // The kernel does not list a directory that was removed while it was open.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                directory.children.drain().for_each(|(_, child)| self.remove(child, changes))
+                for (_, child) in directory.children.drain() {
+                    self.remove(child, changes);
+                }
             }
             Err(error) => {
                 directory.signature = None;
