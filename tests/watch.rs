@@ -2,6 +2,8 @@
 //!
 //! Waits are on what the watch publishes, with a generous limit; nothing sleeps to let something happen.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a suite are tests too")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
