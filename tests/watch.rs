@@ -144,7 +144,7 @@ async fn thousand_pods_come_in_one_list_from_the_cache_and_nothing_else_is_asked
         match seen.path.as_str() {
             "/api/v1/pods" => assert_eq!(seen.parameter("fieldSelector"), Some("spec.nodeName=n1")),
             "/api/v1/nodes" => {
-                assert_eq!(seen.parameter("fieldSelector"), Some("metadata.name=n1"))
+                assert_eq!(seen.parameter("fieldSelector"), Some("metadata.name=n1"));
             }
             other => panic!("{other} was asked for"),
         }
