@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub use fault::{Fault, On};
 use fault::Faults;
+pub use fault::{Fault, On};
 pub use route::Verb;
 use store::Store;
 
@@ -135,7 +135,12 @@ impl ApiServer {
     /// A kubeconfig that leads here, for `--kubeconfig`.
     #[must_use]
     pub fn kubeconfig(&self) -> String {
-        let user = self.shared.options.token.as_ref().map_or_else(|| "{}".to_owned(), |token| Value::from(token.as_str()).to_string());
+        let user = self
+            .shared
+            .options
+            .token
+            .as_ref()
+            .map_or_else(|| "{}".to_owned(), |token| Value::from(token.as_str()).to_string());
         let user = if user == "{}" { user } else { format!("{{token: {user}}}") };
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: podmeter\n\

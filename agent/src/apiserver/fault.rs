@@ -60,7 +60,8 @@ impl On {
     }
 
     fn fits(&self, verb: Verb, resource: &str) -> bool {
-        self.verb.is_none_or(|mine| mine == verb) && self.resource.as_ref().is_none_or(|mine| mine == resource)
+        self.verb.is_none_or(|mine| mine == verb)
+            && self.resource.as_ref().is_none_or(|mine| mine == resource)
     }
 }
 
@@ -68,14 +69,22 @@ impl Fault {
     /// A bare status, with the `Status` object that the real server puts in the body.
     #[must_use]
     pub fn status(code: u16) -> Self {
-        Self::Status { code, headers: Vec::new(), body: super::serve::status_text(code, "by order") }
+        Self::Status {
+            code,
+            headers: Vec::new(),
+            body: super::serve::status_text(code, "by order"),
+        }
     }
 
     /// 429 with `Retry-After`.
     #[must_use]
     pub fn throttled(seconds: u32) -> Self {
         let headers = vec![("Retry-After".to_owned(), seconds.to_string())];
-        Self::Status { code: 429, headers, body: super::serve::status_text(429, "too many requests") }
+        Self::Status {
+            code: 429,
+            headers,
+            body: super::serve::status_text(429, "too many requests"),
+        }
     }
 }
 

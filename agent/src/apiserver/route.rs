@@ -40,8 +40,12 @@ pub(super) struct Selector {
 impl Route {
     /// `None` for a path that no resource has.
     pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
-        let query: Vec<_> = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let segments: Vec<&str> = request.uri().path().split('/').filter(|segment| !segment.is_empty()).collect();
+        let query: Vec<_> =
+            form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect();
+        let segments: Vec<&str> =
+            request.uri().path().split('/').filter(|segment| !segment.is_empty()).collect();
         let (base, rest) = match segments.as_slice() {
             ["api", version, rest @ ..] => (format!("/api/{version}"), rest),
             ["apis", group, version, rest @ ..] => (format!("/apis/{group}/{version}"), rest),
@@ -54,13 +58,15 @@ impl Route {
             [resource, name] => (None, *resource, Some(*name)),
             _ => return None,
         };
-        let find = |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        let find =
+            |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         let verb = match name {
             Some(_) => Verb::Get,
             None if matches!(find("watch"), Some("1" | "true")) => Verb::Watch,
             None => Verb::List,
         };
-        let accept = request.headers().get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
+        let accept =
+            request.headers().get(http::header::ACCEPT).and_then(|value| value.to_str().ok());
         let selector = Selector {
             fields: equalities(find("fieldSelector").unwrap_or_default()),
             labels: equalities(find("labelSelector").unwrap_or_default()),
@@ -105,8 +111,15 @@ impl Route {
 
 impl Selector {
     fn matches(&self, object: &Value) -> bool {
-        let field = |path: &str| path.split('.').fold(object, |value, key| &value[key]).as_str().unwrap_or_default().to_owned();
-        let label = |key: &str| object["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned();
+        let field = |path: &str| {
+            path.split('.')
+                .fold(object, |value, key| &value[key])
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let label =
+            |key: &str| object["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned();
         self.fields.iter().all(|(path, value, equal)| (field(path) == *value) == *equal)
             && self.labels.iter().all(|(key, value, equal)| (label(key) == *value) == *equal)
     }

@@ -42,7 +42,9 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
             });
             // A client that goes away in the middle is its own business.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(socket), service)
+                .await;
         });
     }
 }
@@ -51,7 +53,9 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
     let Some(route) = Route::of(request) else {
         return status(404, "no such path");
     };
-    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let text = |name| {
+        request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
     shared.saw(Seen {
         verb: route.verb,
         path: request.uri().path().to_owned(),
@@ -82,9 +86,10 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
             }
             response
         }
-        Some(Fault::Event(code)) if route.verb == Verb::Watch => {
-            reply(200, format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", status_text(code, "by order")))
-        }
+        Some(Fault::Event(code)) if route.verb == Verb::Watch => reply(
+            200,
+            format!("{{\"type\":\"ERROR\",\"object\":{}}}\n", status_text(code, "by order")),
+        ),
         Some(Fault::Event(code)) => status(code, "by order"),
         Some(Fault::Garbage) => reply(200, "<html>a login page</html>\n".to_owned()),
         Some(Fault::Empty) => reply(200, String::new()),
@@ -96,10 +101,14 @@ fn found(shared: &Arc<Shared>, route: Route) -> Response<Body> {
     match route.verb {
         Verb::Get => {
             let object = lock(&shared.store).list(&route).first().cloned();
-            object.map_or_else(|| status(404, "not found"), |object| reply(200, route.shape(&object).to_string()))
+            object.map_or_else(
+                || status(404, "not found"),
+                |object| reply(200, route.shape(&object).to_string()),
+            )
         }
         Verb::List => list(shared, &route),
-        Verb::Watch => stream::open(shared, route).map_or_else(|| status(410, "too old resource version"), respond),
+        Verb::Watch => stream::open(shared, route)
+            .map_or_else(|| status(410, "too old resource version"), respond),
     }
 }
 
@@ -111,16 +120,24 @@ fn list(shared: &Shared, route: &Route) -> Response<Body> {
     }
     let all = store.list(route);
     // A list from the cache comes whole, whatever the limit.
-    let limit = route.parameter("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0 && asked != "0");
+    let limit = route
+        .parameter("limit")
+        .and_then(|text| text.parse().ok())
+        .filter(|limit| *limit > 0 && asked != "0");
     let from: usize = route.parameter("continue").and_then(|text| text.parse().ok()).unwrap_or(0);
     let to = limit.map_or(all.len(), |limit| from.saturating_add(limit)).min(all.len());
-    let items: Vec<Value> = all.get(from..to).unwrap_or_default().iter().map(|object| route.shape(object)).collect();
+    let items: Vec<Value> =
+        all.get(from..to).unwrap_or_default().iter().map(|object| route.shape(object)).collect();
     let mut metadata = json!({"resourceVersion": store.told_version()});
     if to < all.len() {
         metadata["continue"] = to.to_string().into();
     }
     drop(store);
-    reply(200, json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items}).to_string())
+    reply(
+        200,
+        json!({"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": items})
+            .to_string(),
+    )
 }
 
 /// The body of a refusal, as the real server writes it.
@@ -133,19 +150,26 @@ fn status(code: u16, message: &str) -> Response<Body> {
 }
 
 fn reply(code: u16, text: String) -> Response<Body> {
-    let mut response = respond(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response =
+        respond(Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }
 
 fn respond(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 
 /// The head and the beginning of what could be a list or an event, then nothing more.
 fn cut() -> Response<Body> {
-    let frames = [Ok(Frame::data(Bytes::from_static(b"{\"type\":\"ADDED\",\"items\":[{"))), Err(io::Error::other("cut by order"))];
+    let frames = [
+        Ok(Frame::data(Bytes::from_static(b"{\"type\":\"ADDED\",\"items\":[{"))),
+        Err(io::Error::other("cut by order")),
+    ];
     respond(StreamBody::new(futures::stream::iter(frames)).boxed_unsync())
 }

@@ -62,7 +62,9 @@ impl Store {
 
     pub(super) fn delete(&mut self, kind: &str, namespace: &str, name: &str) {
         let suffix = format!("/{}", plural(kind));
-        let found = self.objects.keys().find(|(collection, ns, object)| collection.ends_with(&suffix) && ns == namespace && object == name);
+        let found = self.objects.keys().find(|(collection, ns, object)| {
+            collection.ends_with(&suffix) && ns == namespace && object == name
+        });
         let Some(key) = found.cloned() else { return };
         let before = self.objects.remove(&key);
         self.version += 1;
@@ -80,7 +82,12 @@ impl Store {
         self.compacted = self.version;
     }
 
-    fn remember(&mut self, collection: String, before: Option<Arc<Value>>, after: Option<Arc<Value>>) {
+    fn remember(
+        &mut self,
+        collection: String,
+        before: Option<Arc<Value>>,
+        after: Option<Arc<Value>>,
+    ) {
         self.history.push_back(Change { version: self.version, collection, before, after });
         if self.history.len() > MAX_HISTORY
             && let Some(oldest) = self.history.pop_front()
@@ -91,7 +98,8 @@ impl Store {
 
     /// What the route asks for, in the order of namespace and name.
     pub(super) fn list(&self, route: &Route) -> Vec<Arc<Value>> {
-        let mine = self.objects.iter().filter(|((collection, ..), _)| *collection == route.collection);
+        let mine =
+            self.objects.iter().filter(|((collection, ..), _)| *collection == route.collection);
         mine.map(|(_, object)| object).filter(|object| route.wants(object)).cloned().collect()
     }
 
@@ -102,15 +110,20 @@ impl Store {
         if version < self.compacted {
             return Err(Gone);
         }
-        let mine = self.history.iter().filter(|change| change.version > version && change.collection == route.collection);
+        let mine = self
+            .history
+            .iter()
+            .filter(|change| change.version > version && change.collection == route.collection);
         let events = mine.filter_map(|change| {
-            let wanted = |object: &Option<Arc<Value>>| object.clone().filter(|object| route.wants(object));
+            let wanted =
+                |object: &Option<Arc<Value>>| object.clone().filter(|object| route.wants(object));
             match (wanted(&change.before), wanted(&change.after)) {
                 (None, Some(object)) => Some(event("ADDED", &route.shape(&object))),
                 (Some(_), Some(object)) => Some(event("MODIFIED", &route.shape(&object))),
                 (Some(object), None) => {
                     let mut last = route.shape(&object);
-                    last["metadata"]["resourceVersion"] = self.lie.clone().unwrap_or_else(|| change.version.to_string()).into();
+                    last["metadata"]["resourceVersion"] =
+                        self.lie.clone().unwrap_or_else(|| change.version.to_string()).into();
                     Some(event("DELETED", &last))
                 }
                 (None, None) => None,
@@ -168,7 +181,8 @@ mod tests {
         let mut store = Store::default();
         store.apply(pod("web", "n1"));
         store.apply(pod("web", "n2"));
-        let events = store.since(0, &route("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1")).unwrap();
+        let events =
+            store.since(0, &route("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1")).unwrap();
         let kinds: Vec<_> = events.iter().map(|event| &event[9..14]).collect();
         assert_eq!(kinds, ["ADDED", "DELET"]);
     }
