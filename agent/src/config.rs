@@ -12,6 +12,7 @@ mod settings;
 use std::path::Path;
 
 pub use faults::Faults;
+pub(crate) use settings::checked_interval;
 pub use settings::{Host, LogSettings, Settings, Source};
 
 use crate::cli::Launch;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod export;
+pub mod logs;
 pub mod once;
 pub mod server;
 pub mod tasks;

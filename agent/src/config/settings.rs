@@ -112,10 +112,7 @@ impl LogSettings {
 
 /// Puts the flags over the file and checks the outcome. What cannot be used goes to `faults`.
 pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Faults) -> Settings {
-    let interval = launch.interval.or(file.interval).unwrap_or(DEFAULT_INTERVAL);
-    if !INTERVALS.contains(&interval) {
-        faults.add("interval", format_args!("{} is not from 1s to 5m", humantime::format_duration(interval)));
-    }
+    let interval = checked_interval(launch.interval.or(file.interval).unwrap_or(DEFAULT_INTERVAL), faults);
     let source = source(&file, launch, host, faults);
     let proc = directory("proc", launch.proc_root.clone().or(file.proc), "/proc", faults);
     let labels = labels::Settings {
@@ -143,6 +140,14 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         exclude: globs("metrics.exclude", &file.metrics_exclude, faults),
         log: LogSettings::new(&launch.log, file.log_filter, file.log_format, faults),
     }
+}
+
+/// The interval, if it is within its bounds.
+pub(crate) fn checked_interval(interval: Duration, faults: &mut Faults) -> Duration {
+    if !INTERVALS.contains(&interval) {
+        faults.add("interval", format_args!("{} is not from 1s to 5m", humantime::format_duration(interval)));
+    }
+    interval
 }
 
 /// A variable that is set to nothing counts as not set: manifests leave such behind.

@@ -63,6 +63,21 @@ impl Tree {
         Ok(Cgroup::new_with_specified_controllers(hierarchy(), Path::new(&self.name).join(path), Some(names))?)
     }
 
+    /// Processes that the OOM killer killed in the cgroup at `path`.
+    #[must_use]
+    pub fn oom_kills(&self, path: &str) -> u64 {
+        // v1 `memory.oom_control`, v2 `memory.events`: both have a line `oom_kill <n>`.
+        let files = roots().into_iter().flat_map(|root| {
+            let cgroup = root.join(&self.name).join(path);
+            [cgroup.join("memory.oom_control"), cgroup.join("memory.events")]
+        });
+        let counts = files.filter_map(|file| {
+            let text = fs::read_to_string(file).ok()?;
+            text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse::<u64>().ok())
+        });
+        counts.sum()
+    }
+
     /// Removes the cgroup at `path` and those below it from every hierarchy; whatever runs there is killed.
     pub fn remove(&self, path: &str) {
         let deadline = Instant::now() + REMOVAL;
@@ -118,14 +133,6 @@ pub fn limit(cgroup: &Cgroup, request: u64, (cpu, memory): (u64, u64)) -> anyhow
 /// When the process or the cgroup is gone.
 pub fn enter(cgroup: &Cgroup, process: u32) -> anyhow::Result<()> {
     cgroup.add_task_by_tgid(CgroupPid::from(u64::from(process))).context("cannot move a process into its cgroup")
-}
-
-/// Processes killed by the OOM killer in this cgroup.
-#[must_use]
-pub fn oom_kills(cgroup: &Cgroup) -> u64 {
-    let Some(memory) = cgroup.controller_of::<MemController>() else { return 0 };
-    let stat = memory.memory_stat();
-    stat.oom_control.oom_kill
 }
 
 /// A random UUID, from the kernel.
