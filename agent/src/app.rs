@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,6 +116,11 @@ pub(crate) fn watching(settings: &Settings) -> anyhow::Result<watch::Settings> {
     Ok(watch::Settings { node: settings.node.to_string(), rules, pace: Pace::default() })
 }
 
+/// Names from this machine's own files.
+pub(crate) fn standalone(settings: &Settings, rules: Rules) -> Metadata {
+    Metadata::Standalone(Box::new(Standalone::open(Path::new("/"), &settings.node, rules)))
+}
+
 /// The agent, ready to run.
 pub(crate) struct Agent<'a> {
     /// What to do.
@@ -152,7 +158,7 @@ impl Agent<'_> {
     ) -> anyhow::Result<(Metadata, Option<Arc<Health>>)> {
         let watching = watching(self.settings)?;
         let Some(client) = self.client.clone() else {
-            return Ok((Metadata::Standalone(Box::new(Standalone {})), None));
+            return Ok((standalone(self.settings, watching.rules), None));
         };
         let feeds: &[Feed] = if watching.rules.wants_namespaces() { &Feed::ALL } else { &[Feed::Pods, Feed::Node] };
         let rules = watching.rules.clone();

@@ -12,7 +12,6 @@ use anyhow::Context;
 use collector::cgroup::file::raise_limit;
 use collector::pods::health::Health;
 use collector::pods::index::Index;
-use collector::pods::standalone::Standalone;
 use collector::pods::watch::list;
 use collector::sampler::{Metadata, Sampler};
 use collector::snapshot::Snapshot;
@@ -50,10 +49,10 @@ pub fn run(flags: &Once) -> anyhow::Result<()> {
 }
 
 fn metadata(settings: &Settings, strict: bool) -> anyhow::Result<Metadata> {
-    if settings.source == Source::Standalone {
-        return Ok(Metadata::Standalone(Box::new(Standalone {})));
-    }
     let watching = app::watching(settings)?;
+    if settings.source == Source::Standalone {
+        return Ok(app::standalone(settings, watching.rules));
+    }
     let listed: anyhow::Result<Index> = app::runtime()?.block_on(async {
         let client = app::connect(settings).await?.context("standalone has no API server")?;
         Ok(list(&client, &watching, WAIT).await?)
