@@ -522,13 +522,6 @@ fn open(directory: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     Ok(openat(directory, name, flags, Mode::empty())?)
 }
 
-#[expect(
-    clippy::useless_conversion,
-    clippy::unnecessary_cast,
-    clippy::cast_lossless,
-    clippy::cast_sign_loss,
-    reason = "the fields' types differ between targets"
-)]
 fn signature(directory: BorrowedFd<'_>) -> Option<Signature> {
     let stat = fstat(directory).ok()?;
     Some(Signature {
