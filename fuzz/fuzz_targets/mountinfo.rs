@@ -9,7 +9,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|table: &[u8]| {
     if let Ok(found) = mounts::parse(table, Path::new("/")) {
-        let mut all: Vec<_> = found.list.iter().flat_map(|hierarchy| &hierarchy.controllers).collect();
+        let mut all: Vec<_> =
+            found.list.iter().flat_map(|hierarchy| &hierarchy.controllers).collect();
         let count = all.len();
         all.sort();
         all.dedup();

@@ -125,7 +125,8 @@ pub fn container_ids(path: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn is_ignored(name: &str) -> bool {
     const MONITORS: [&str; 2] = ["crio-conmon-", "libpod-conmon-"];
-    name.rsplit('.').next() == Some("mount") || MONITORS.iter().any(|prefix| name.starts_with(prefix))
+    name.rsplit('.').next() == Some("mount")
+        || MONITORS.iter().any(|prefix| name.starts_with(prefix))
 }
 
 struct Found {

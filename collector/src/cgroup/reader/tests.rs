@@ -12,6 +12,12 @@ fn container(number: u64) -> String {
     format!("{}/{}", pod(), id(number))
 }
 
+fn ticks(watch: &mut Watch, count: u32) {
+    for _ in 0..count {
+        watch.tick();
+    }
+}
+
 fn row<'a>(watch: &'a Watch, path: &str) -> &'a Cgroup {
     watch
         .reader
@@ -54,16 +60,16 @@ fn v2_container_and_its_pod_are_rows() {
 fn v1_container_is_read_from_all_its_hierarchies() {
     let files = Files::v1();
     for (file, text) in [
-        ("memory{}/memory.usage_in_bytes", "4096\n"),
-        ("memory{}/memory.limit_in_bytes", "9223372036854771712\n"),
-        ("memory{}/memory.stat", "total_rss 5\n"),
-        ("cpuacct{}/cpuacct.usage", "1000\n"),
-        ("cpu{}/cpu.cfs_quota_us", "50000\n"),
-        ("cpu{}/cpu.cfs_period_us", "100000\n"),
-        ("pids{}/pids.current", "3\n"),
-        ("blkio{}/blkio.throttle.io_service_bytes", "8:0 Read 1\n8:0 Write 2\nTotal 3\n"),
+        ("memory{cgroup}/memory.usage_in_bytes", "4096\n"),
+        ("memory{cgroup}/memory.limit_in_bytes", "9223372036854771712\n"),
+        ("memory{cgroup}/memory.stat", "total_rss 5\n"),
+        ("cpuacct{cgroup}/cpuacct.usage", "1000\n"),
+        ("cpu{cgroup}/cpu.cfs_quota_us", "50000\n"),
+        ("cpu{cgroup}/cpu.cfs_period_us", "100000\n"),
+        ("pids{cgroup}/pids.current", "3\n"),
+        ("blkio{cgroup}/blkio.throttle.io_service_bytes", "8:0 Read 1\n8:0 Write 2\nTotal 3\n"),
     ] {
-        files.write(&format!("cgroup/{}", file.replace("{}", &container(1))), text);
+        files.write(&format!("cgroup/{}", file.replace("{cgroup}", &container(1))), text);
     }
     let mut watch = files.watch();
     watch.tick();
@@ -72,7 +78,7 @@ fn v1_container_is_read_from_all_its_hierarchies() {
         (counters.memory.usage, counters.memory.anon, counters.memory.limit),
         (Some(4096), Some(5), Some(Limit::Max))
     );
-    assert_eq!(counters.cpu.usage, Some(std::time::Duration::from_nanos(1000)));
+    assert_eq!(counters.cpu.usage, Some(std::time::Duration::from_micros(1)));
     assert_eq!(counters.cpu.quota.unwrap().cores(), Some(0.5));
     assert_eq!((counters.pids.current, counters.io[0].write_bytes), (Some(3), 2));
     assert_eq!(watch.reader.version(), Version::V1);
@@ -193,11 +199,11 @@ fn file_that_comes_late_is_found_within_the_first_ticks() {
 fn file_of_a_controller_enabled_later_is_found_after_some_ticks() {
     let files = v2_container(1, "1\n");
     let mut watch = files.watch();
-    (0..3).for_each(|_| drop(watch.tick().len()));
+    ticks(&mut watch, 3);
     files.write(&format!("cgroup{}/pids.current", container(1)), "5\n");
     watch.tick();
     assert_eq!(row(&watch, &container(1)).counters.pids.current, None);
-    (0..30).for_each(|_| drop(watch.tick().len()));
+    ticks(&mut watch, 30);
     assert_eq!(row(&watch, &container(1)).counters.pids.current, Some(5));
 }
 
@@ -233,7 +239,7 @@ fn unreadable_file_is_counted_as_denied() {
     use std::os::unix::fs::PermissionsExt;
     let files = v2_container(1, "1\n");
     let path = files.path(&format!("cgroup{}/memory.current", container(1)));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::File::open(&path).is_ok() {
         return; // Root reads everything.
     }
@@ -258,7 +264,7 @@ fn first_pids_of_a_cgroup_are_read() {
     let files = v2_container(1, "1\n");
     files.write(
         &format!("cgroup{}/cgroup.procs", container(1)),
-        &(0..100).map(|pid| format!("{pid}\n")).collect::<String>(),
+        &(0..100).map(|pid| pid.to_string() + "\n").collect::<String>(),
     );
     let mut watch = files.watch();
     watch.tick();
@@ -290,7 +296,7 @@ fn steady_tick_allocates_nothing() {
     });
     assert_eq!((watch.reader.cgroups().len(), measured.count_total), (21, 0));
     // The tick in which absent files are looked for again.
-    (0..29).for_each(|_| drop(watch.tick().len()));
+    ticks(&mut watch, 29);
     let measured = allocation_counter::measure(|| {
         watch.tick();
     });

@@ -38,8 +38,8 @@ fn quota_needs_both_of_its_files() {
     let (counters, _) =
         read(&[("cpu.cfs_quota_us", "150000\n"), ("cpu.cfs_period_us", "100000\n")]);
     let expected = CpuQuota {
-        quota: Limit::At(Duration::from_micros(150_000)),
-        period: Duration::from_micros(100_000),
+        quota: Limit::At(Duration::from_millis(150)),
+        period: Duration::from_millis(100),
     };
     assert_eq!(counters.cpu.quota, Some(expected));
     let (counters, _) = read(&[("cpu.cfs_quota_us", "-1\n"), ("cpu.cfs_period_us", "100000\n")]);
