@@ -2,6 +2,8 @@
 //!
 //! No test needs a cluster. Those of the demo make cgroups and say so and pass where that is not allowed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -43,10 +45,19 @@ fn cgroups() -> tempfile::TempDir {
         fs::create_dir_all(directory.join(&container)).unwrap();
         for path in directory.join(&container).ancestors().take(5) {
             fs::write(path.join("cgroup.procs"), "").unwrap();
-            files.iter().for_each(|(name, text)| fs::write(path.join(name), text).unwrap());
+            for (name, text) in files {
+                fs::write(path.join(name), text).unwrap();
+            }
         }
     };
-    put("memory", &[("memory.usage_in_bytes", "4096000\n"), ("memory.limit_in_bytes", "8192000\n"), ("memory.stat", "total_rss 1000\ntotal_inactive_file 96000\n")]);
+    put(
+        "memory",
+        &[
+            ("memory.usage_in_bytes", "4096000\n"),
+            ("memory.limit_in_bytes", "8192000\n"),
+            ("memory.stat", "total_rss 1000\ntotal_inactive_file 96000\n"),
+        ],
+    );
     put("cpuacct", &[("cpuacct.usage", "1500000000\n")]);
     root
 }
@@ -82,7 +93,9 @@ impl Drop for Running {
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
             let since = Instant::now();
-            while self.child.try_wait().is_ok_and(|status| status.is_none()) && since.elapsed() < Duration::from_secs(15) {
+            while self.child.try_wait().is_ok_and(|status| status.is_none())
+                && since.elapsed() < Duration::from_secs(15)
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
             let _ = self.child.kill();
@@ -123,8 +136,14 @@ fn wrong_configuration_tells_all_faults_and_exits_2() {
         let output = output(&[command, "--standalone", "--config", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(2), "{command}");
         let text = stderr(&output);
-        assert!(text.contains("config: intervall: unknown key; did you mean \"interval\"?"), "{text}");
-        assert!(text.contains("config: labels.max_count: ") && text.contains("config: log.format: "), "{text}");
+        assert!(
+            text.contains("config: intervall: unknown key; did you mean \"interval\"?"),
+            "{text}"
+        );
+        assert!(
+            text.contains("config: labels.max_count: ") && text.contains("config: log.format: "),
+            "{text}"
+        );
         assert!(stdout(&output).is_empty());
     }
 }
@@ -133,7 +152,13 @@ fn wrong_configuration_tells_all_faults_and_exits_2() {
 fn wrong_usage_exits_2_and_help_exits_0() {
     assert_eq!(output(&["run", "--no-such-flag"]).status.code(), Some(2));
     assert_eq!(output(&["run", "--interval", "soon", "--standalone"]).status.code(), Some(2));
-    for arguments in [&["--help"][..], &["run", "--help"], &["demo", "--help"], &["top", "--help"], &["--version"]] {
+    for arguments in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["demo", "--help"],
+        &["top", "--help"],
+        &["--version"],
+    ] {
         let output = output(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!stdout(&output).contains('\u{1b}'), "no colours when piped");
@@ -152,12 +177,28 @@ fn in_a_cluster_a_missing_node_name_is_told_with_the_fix() {
 #[test]
 fn once_prints_the_containers_of_a_cgroup_tree_under_their_uids() {
     let root = cgroups();
-    let output = output(&["once", "--standalone", "--node", "n1", "--cgroup-root", root.path().to_str().unwrap()]);
+    let output = output(&[
+        "once",
+        "--standalone",
+        "--node",
+        "n1",
+        "--cgroup-root",
+        root.path().to_str().unwrap(),
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = stdout(&output);
-    let line = text.lines().find(|line| line.starts_with("container_memory_working_set_bytes{")).expect(&text);
-    assert!(line.contains(UID) && line.contains("node=\"n1\"") && line.ends_with(" 4000000"), "{line}");
-    assert!(text.contains("container_cpu_usage_seconds_total{") && text.contains("node_load1{"), "{text}");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("container_memory_working_set_bytes{"))
+        .expect(&text);
+    assert!(
+        line.contains(UID) && line.contains("node=\"n1\"") && line.ends_with(" 4000000"),
+        "{line}"
+    );
+    assert!(
+        text.contains("container_cpu_usage_seconds_total{") && text.contains("node_load1{"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -173,10 +214,22 @@ fn once_without_its_api_server_warns_and_prints_uids_or_fails_if_asked_to() {
         ),
     )
     .unwrap();
-    let arguments = ["once", "--node", "n1", "--kubeconfig", kubeconfig.to_str().unwrap(), "--cgroup-root", root.path().to_str().unwrap()];
+    let arguments = [
+        "once",
+        "--node",
+        "n1",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+        "--cgroup-root",
+        root.path().to_str().unwrap(),
+    ];
     let lenient = output(&arguments);
     assert_eq!(lenient.status.code(), Some(0), "{}", stderr(&lenient));
-    assert!(stdout(&lenient).contains(UID) && stderr(&lenient).contains("names cannot be had"), "{}", stderr(&lenient));
+    assert!(
+        stdout(&lenient).contains(UID) && stderr(&lenient).contains("names cannot be had"),
+        "{}",
+        stderr(&lenient)
+    );
     let strict = output(&[&arguments[..], &["--strict"]].concat());
     assert_eq!(strict.status.code(), Some(1));
     assert!(stdout(&strict).is_empty());
@@ -191,7 +244,13 @@ fn check_reports_as_json_and_exits_3_when_something_fails() {
     let good = output(&[&arguments[..], &[&free]].concat());
     let report: serde_json::Value = serde_json::from_slice(&good.stdout).unwrap();
     let state = |report: &serde_json::Value, what: &str| {
-        report["findings"].as_array().unwrap().iter().find(|finding| finding["what"] == what).unwrap()["state"].clone()
+        report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|finding| finding["what"] == what)
+            .unwrap()["state"]
+            .clone()
     };
     assert_eq!(good.status.code(), Some(0), "{report:#}");
     assert_eq!((state(&report, "listen"), state(&report, "seen")), ("ok".into(), "ok".into()));
@@ -209,9 +268,20 @@ fn taken_port_ends_run_with_the_fix() {
     let root = cgroups();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = output(&["run", "--standalone", "--cgroup-root", root.path().to_str().unwrap(), "--listen", &address]);
+    let output = output(&[
+        "run",
+        "--standalone",
+        "--cgroup-root",
+        root.path().to_str().unwrap(),
+        "--listen",
+        &address,
+    ]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains(&format!("cannot listen on {address}")), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains(&format!("cannot listen on {address}")),
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -245,17 +315,28 @@ fn top_without_an_agent_says_so() {
 /// Every cgroup that a demo with this process id would have made.
 fn trees(pid: u32) -> Vec<PathBuf> {
     let name = format!("podmeter-demo-{pid}");
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path().join(&name));
-    hierarchies.chain([Path::new("/sys/fs/cgroup").join(&name)]).filter(|path| path.exists()).collect()
+    let hierarchies = fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join(&name));
+    hierarchies
+        .chain([Path::new("/sys/fs/cgroup").join(&name)])
+        .filter(|path| path.exists())
+        .collect()
 }
 
 /// Processes whose parent is `pid`.
 fn children(pid: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     processes
         .filter(|process: &u32| {
             let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-            let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+            let parent =
+                stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
             parent == Some(pid)
         })
         .collect()
@@ -263,7 +344,9 @@ fn children(pid: u32) -> Vec<u32> {
 
 /// The value of the only series that starts with `name` and has all of `labels`.
 fn value(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
-    let line = page.lines().find(|line| line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label)))?;
+    let line = page.lines().find(|line| {
+        line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label))
+    })?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
@@ -274,7 +357,8 @@ struct Demo {
 }
 
 fn demo() -> Demo {
-    let mut running = Running::start(podmeter(&["demo", "--listen", "127.0.0.1:0", "--interval", "1s"]));
+    let mut running =
+        Running::start(podmeter(&["demo", "--listen", "127.0.0.1:0", "--interval", "1s"]));
     let mut said = String::new();
     let mut lines = BufReader::new(running.child.stdout.take().unwrap());
     while !said.contains("Ctrl-C to stop.") {
@@ -290,17 +374,32 @@ fn demo_shows_real_numbers_under_its_pods_labels_and_leaves_nothing_behind() {
     let pid = running.child.id();
     until("readiness", || get(address, "/readyz"));
     if has_cgroups {
-        const MAILER: &[&str] = &["label_application=\"shop\"", "label_component=\"mailer\"", "label_role=\"worker\"", "label_version=\"stable\"", "annotation_team=\"storefront\""];
+        const MAILER: &[&str] = &[
+            "label_application=\"shop\"",
+            "label_component=\"mailer\"",
+            "label_role=\"worker\"",
+            "label_version=\"stable\"",
+            "annotation_team=\"storefront\"",
+        ];
         let page = || get(address, "/metrics");
-        let containers = ["checkout", "mailer", "sessions", "payments", "invoices", "ledger", "query", "indexer"];
+        let containers = [
+            "checkout", "mailer", "sessions", "payments", "invoices", "ledger", "query", "indexer",
+        ];
         let all = until("every container's CPU and memory", || {
             let page = page()?;
-            let has = |name: &str| containers.iter().all(|container| value(&page, name, &[&format!("container=\"{container}\"")]).is_some_and(|value| value > 0.0));
-            (has("container_cpu_usage_seconds_total") && has("container_memory_working_set_bytes")).then_some(page)
+            let has = |name: &str| {
+                containers.iter().all(|container| {
+                    value(&page, name, &[&format!("container=\"{container}\"")])
+                        .is_some_and(|value| value > 0.0)
+                })
+            };
+            (has("container_cpu_usage_seconds_total") && has("container_memory_working_set_bytes"))
+                .then_some(page)
         });
-        assert!(value(&all, "container_spec_memory_limit_bytes", MAILER).is_some_and(|limit| limit == 67_108_864.0));
+        assert_eq!(value(&all, "container_spec_memory_limit_bytes", MAILER), Some(67_108_864.0));
         assert!(all.contains("label_version=\"canary\"") && all.contains("label_role=\"cache\""));
-        let throttled = |page: &str| value(page, "container_cpu_cfs_throttled_seconds_total", MAILER);
+        let throttled =
+            |page: &str| value(page, "container_cpu_cfs_throttled_seconds_total", MAILER);
         let before = throttled(&all).unwrap();
         until("more throttling", || throttled(&page()?).filter(|now| *now > before));
         assert!(!trees(pid).is_empty() && children(pid).len() >= 9);
@@ -321,7 +420,10 @@ fn demo_that_is_killed_takes_its_processes_along_and_the_next_one_cleans_up() {
     let workers = children(pid);
     running.signal(Signal::KILL);
     running.ended();
-    let is_gone = |worker: &u32| fs::read_to_string(format!("/proc/{worker}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    let is_gone = |worker: &u32| {
+        fs::read_to_string(format!("/proc/{worker}/stat"))
+            .map_or(true, |stat| stat.contains(") Z "))
+    };
     until("the end of the processes", || workers.iter().all(is_gone).then_some(()));
     if has_cgroups {
         assert!(!trees(pid).is_empty());

@@ -68,8 +68,19 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     let settings = config::load(&flags.launch, &Host::here())?;
     // The report says all that the parts would log.
     logs::start(&config::LogSettings { filter: "error".to_owned(), ..settings.log.clone() });
-    let file = flags.launch.config.as_ref().map_or_else(|| "defaults and flags".to_owned(), |path| path.display().to_string());
-    let mut findings = vec![Finding::ok("configuration", format!("{file}; node {:?}, every {}", settings.node, humantime::format_duration(settings.interval)))];
+    let file = flags
+        .launch
+        .config
+        .as_ref()
+        .map_or_else(|| "defaults and flags".to_owned(), |path| path.display().to_string());
+    let mut findings = vec![Finding::ok(
+        "configuration",
+        format!(
+            "{file}; node {:?}, every {}",
+            settings.node,
+            humantime::format_duration(settings.interval)
+        ),
+    )];
     findings.extend(kernel::findings(&settings));
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
@@ -92,7 +103,9 @@ async fn listening(addresses: &[std::net::SocketAddr]) -> Vec<Finding> {
     for address in addresses {
         findings.push(match app::bind(&[*address]).await {
             Ok(_) => Finding::ok("listen", format!("{address} is free")),
-            Err(error) => Finding::failed("listen", error.root_cause().to_string(), error.to_string()),
+            Err(error) => {
+                Finding::failed("listen", error.root_cause().to_string(), error.to_string())
+            }
         });
     }
     findings

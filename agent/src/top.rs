@@ -22,8 +22,13 @@ pub fn run(flags: &Top) -> anyhow::Result<()> {
     let mut containers = app::runtime()?.block_on(ask::containers(&flags.url))?;
     sort(&mut containers, flags.sort);
     let out = io::stdout();
-    let width = out.is_terminal().then(|| rustix::termios::tcgetwinsize(&out).ok()).flatten().map(|size| usize::from(size.ws_col));
-    let text = Table::new(&containers).render(width.filter(|width| *width > 0), logs::has_colours(&out));
+    let width = out
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(&out).ok())
+        .flatten()
+        .map(|size| usize::from(size.ws_col));
+    let text =
+        Table::new(&containers).render(width.filter(|width| *width > 0), logs::has_colours(&out));
     match out.lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome.context("cannot write to stdout"),

@@ -21,13 +21,23 @@ pub(super) fn table(findings: &[Finding], colours: bool) -> String {
         let pad = " ".repeat(8 - word.len());
         let indent = format!("\n{}", " ".repeat(12 + width));
         // Writing to a String does not fail.
-        let _ = writeln!(text, "{style}{word}{style:#}{pad}  {what:width$}  {}", says.replace('\n', &indent));
+        let _ = writeln!(
+            text,
+            "{style}{word}{style:#}{pad}  {what:width$}  {}",
+            says.replace('\n', &indent)
+        );
         if let Some(fix) = fix {
             let _ = writeln!(text, "{}fix: {}", &indent[1..], fix.replace('\n', &indent));
         }
     }
     let count = |state| findings.iter().filter(|finding| finding.state == state).count();
-    let _ = writeln!(text, "\n{} ok, {} degraded, {} failed", count(State::Ok), count(State::Degraded), count(State::Failed));
+    let _ = writeln!(
+        text,
+        "\n{} ok, {} degraded, {} failed",
+        count(State::Ok),
+        count(State::Degraded),
+        count(State::Failed)
+    );
     text
 }
 
@@ -43,7 +53,10 @@ mod tests {
     use super::*;
 
     fn findings() -> [Finding; 2] {
-        [Finding::ok("cgroup", "v2"), Finding::failed("api: list pods", "refused", "apply this:\nrules:")]
+        [
+            Finding::ok("cgroup", "v2"),
+            Finding::failed("api: list pods", "refused", "apply this:\nrules:"),
+        ]
     }
 
     #[test]
@@ -59,12 +72,16 @@ mod tests {
 
     #[test]
     fn colours_only_when_asked_for() {
-        assert!(table(&findings(), true).contains("\u{1b}[") && !table(&findings(), false).contains('\u{1b}'));
+        assert!(
+            table(&findings(), true).contains("\u{1b}[")
+                && !table(&findings(), false).contains('\u{1b}')
+        );
     }
 
     #[test]
     fn json_has_a_fix_only_where_there_is_one() {
-        let document: serde_json::Value = serde_json::from_str(&json(&findings()).unwrap()).unwrap();
+        let document: serde_json::Value =
+            serde_json::from_str(&json(&findings()).unwrap()).unwrap();
         assert_eq!(document["findings"][0], json!({"what": "cgroup", "state": "ok", "says": "v2"}));
         assert_eq!(document["findings"][1]["state"], "failed");
         assert_eq!(document["failed"], 1);

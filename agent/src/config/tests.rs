@@ -54,25 +54,44 @@ root: /sys
 
 #[test]
 fn kinds_are_checked() {
-    assert_eq!(faults("interval: 10"), ["interval: \"10\" is not a duration; write it with a unit, such as 10s or 1m30s"]);
+    assert_eq!(
+        faults("interval: 10"),
+        ["interval: \"10\" is not a duration; write it with a unit, such as 10s or 1m30s"]
+    );
     assert_eq!(faults("interval: 1h"), ["interval: 1h is not from 1s to 5m"]);
     assert_eq!(faults("standalone: 1"), ["standalone: a number where true or false is expected"]);
-    assert_eq!(faults("cgroup: /sys"), ["cgroup: a text where keys are expected; write \"key: value\" lines"]);
-    assert_eq!(faults("- a"), ["the file: a list where keys are expected; write \"key: value\" lines"]);
-    assert_eq!(faults("labels: {include: [1]}"), ["labels.include[0]: a number where a text is expected"]);
+    assert_eq!(
+        faults("cgroup: /sys"),
+        ["cgroup: a text where keys are expected; write \"key: value\" lines"]
+    );
+    assert_eq!(
+        faults("- a"),
+        ["the file: a list where keys are expected; write \"key: value\" lines"]
+    );
+    assert_eq!(
+        faults("labels: {include: [1]}"),
+        ["labels.include[0]: a number where a text is expected"]
+    );
     assert_eq!(faults("colour: red").len(), 1);
 }
 
 #[test]
 fn broken_yaml_is_told_with_line_and_column() {
     let faults = faults("interval: 10s\nlisten: [\n");
-    assert!(faults[0].starts_with("podmeter.yaml:") && faults[0].split(':').nth(1).unwrap().parse::<u32>().is_ok(), "{faults:?}");
+    assert!(
+        faults[0].starts_with("podmeter.yaml:")
+            && faults[0].split(':').nth(1).unwrap().parse::<u32>().is_ok(),
+        "{faults:?}"
+    );
 }
 
 #[test]
 fn duplicate_keys_are_a_fault() {
     let faults = faults("interval: 10s\ninterval: 20s\n");
-    assert!(faults[0].starts_with("podmeter.yaml:2:") && faults[0].contains("interval"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("podmeter.yaml:2:") && faults[0].contains("interval"),
+        "{faults:?}"
+    );
 }
 
 #[test]
@@ -90,7 +109,8 @@ fn nothing_written_is_every_default() {
 #[test]
 fn flag_goes_before_file_and_file_before_default() {
     let launch = Launch { interval: Some(Duration::from_secs(5)), ..standalone() };
-    let settings = settings("interval: 30s\nproc: /host/proc\nnode: 123", &launch, &host()).unwrap();
+    let settings =
+        settings("interval: 30s\nproc: /host/proc\nnode: 123", &launch, &host()).unwrap();
     assert_eq!(settings.interval, Duration::from_secs(5));
     assert_eq!(settings.proc, PathBuf::from("/host/proc"));
     assert_eq!(&*settings.node, "123", "a node may be called by a number");
@@ -100,7 +120,10 @@ fn flag_goes_before_file_and_file_before_default() {
 fn in_a_cluster_the_nodes_name_must_be_given() {
     let pod = Host { hostname: "podmeter-x2k8p".to_owned(), in_cluster: true };
     let faults = settings("", &Launch::default(), &pod).unwrap_err();
-    assert!(faults[0].starts_with("node: not set") && faults[0].contains("fieldPath: spec.nodeName"), "{faults:?}");
+    assert!(
+        faults[0].starts_with("node: not set") && faults[0].contains("fieldPath: spec.nodeName"),
+        "{faults:?}"
+    );
     let empty = Launch { node: Some(String::new()), ..Launch::default() };
     assert!(settings("", &empty, &pod).is_err(), "an empty variable is none");
     let named = Launch { node: Some("worker-1".to_owned()), ..Launch::default() };
@@ -115,7 +138,9 @@ fn without_a_cluster_the_way_to_names_must_be_chosen() {
 
 #[test]
 fn standalone_and_a_kubeconfig_in_one_file_exclude_each_other() {
-    let faults = settings("standalone: true\nkubernetes: {kubeconfig: /x}", &Launch::default(), &host()).unwrap_err();
+    let faults =
+        settings("standalone: true\nkubernetes: {kubeconfig: /x}", &Launch::default(), &host())
+            .unwrap_err();
     assert_eq!(faults, ["standalone: excludes kubernetes.kubeconfig; leave one of them out"]);
 }
 
@@ -123,26 +148,28 @@ fn standalone_and_a_kubeconfig_in_one_file_exclude_each_other() {
 fn named_file_that_is_missing_is_a_fault() {
     let launch = Launch { config: Some(PathBuf::from("/no/such/file")), ..standalone() };
     let text = load(&launch, &host()).unwrap_err().to_string();
-    assert!(text.starts_with("the settings are wrong\nconfig: /no/such/file: cannot read it"), "{text}");
+    assert!(
+        text.starts_with("the settings are wrong\nconfig: /no/such/file: cannot read it"),
+        "{text}"
+    );
 }
 
 /// A file in which every key has the default that [`KEYS`] tells.
 fn defaults_written_out() -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     let mut section = "";
     for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
-        match key.path.split_once('.') {
-            Some((outer, inner)) => {
-                if outer != section {
-                    text += &format!("{outer}:\n");
-                }
-                section = outer;
-                text += &format!("  {inner}: {}\n", key.default);
-            }
-            None => text += &format!("{}: {}\n", key.path, key.default),
+        let Some((outer, inner)) = key.path.split_once('.') else {
+            lines.push(format!("{}: {}", key.path, key.default));
+            continue;
+        };
+        if outer != section {
+            lines.push(format!("{outer}:"));
         }
+        section = outer;
+        lines.push(format!("  {inner}: {}", key.default));
     }
-    text
+    lines.join("\n")
 }
 
 #[test]
@@ -155,7 +182,9 @@ fn defaults_that_are_told_are_the_ones_in_force() {
 
 #[test]
 fn docs_page_has_every_key_with_its_default_and_no_other() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
+            .unwrap();
     let rows: Vec<(&str, &str)> = page
         .lines()
         .filter_map(|line| {
@@ -165,13 +194,25 @@ fn docs_page_has_every_key_with_its_default_and_no_other() {
         .collect();
     let keys: Vec<(&str, &str)> = KEYS.iter().map(|key| (key.path, key.default)).collect();
     let told = |default: &str| if default.is_empty() { "" } else { default }.to_owned();
-    let rows: Vec<_> = rows.into_iter().map(|(path, default)| (path.to_owned(), if default.starts_with('(') { String::new() } else { told(default) })).collect();
-    assert_eq!(rows, keys.into_iter().map(|(path, default)| (path.to_owned(), told(default))).collect::<Vec<_>>());
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(path, default)| {
+            (path.to_owned(), if default.starts_with('(') { String::new() } else { told(default) })
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        keys.into_iter()
+            .map(|(path, default)| (path.to_owned(), told(default)))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn example_of_the_docs_page_is_valid() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
+            .unwrap();
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let mut faults = Faults::default();
     let file = parse("example", example, &mut faults);

@@ -1,8 +1,8 @@
 //! The demo's kubelet: starts each pod's process in its cgroup, starts it again when it ends, and tells
 //! the API server, as the real one does.
 
-use std::process::{ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -189,7 +189,8 @@ async fn released(child: &mut Child, job: &Job) -> anyhow::Result<Option<u16>> {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().context("no pipe from the process")?);
     let read = tokio::time::timeout(SPEAKS_WITHIN, stdout.read_line(&mut line)).await;
-    read.context("the HTTP app of the demo does not start")?.context("cannot read the port of the HTTP app")?;
+    read.context("the HTTP app of the demo does not start")?
+        .context("cannot read the port of the HTTP app")?;
     Ok(Some(line.trim().parse().context("the HTTP app of the demo gave no port")?))
 }
 
@@ -218,8 +219,13 @@ mod tests {
     #[test]
     fn every_job_survives_the_way_through_the_command_line() {
         for plan in plan::plans() {
-            let arguments = ["podmeter", "demo-worker"].into_iter().map(str::to_owned).chain(arguments(&plan.job));
-            let Cmd::DemoWorker(worker) = Cli::parse_from(arguments).command else { panic!("another command") };
+            let arguments = ["podmeter", "demo-worker"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(arguments(&plan.job));
+            let Cmd::DemoWorker(worker) = Cli::parse_from(arguments).command else {
+                panic!("another command")
+            };
             assert_eq!(worker.job, plan.job);
         }
     }

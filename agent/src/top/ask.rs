@@ -43,7 +43,9 @@ impl Container {
 
     /// Namespace, pod, container; a container without a name yet has its pod's uid and its own id.
     pub(super) fn name(&self) -> [&str; 3] {
-        let or = |name, other| if self.labels.contains_key(name) { self.label(name) } else { self.label(other) };
+        let or = |name, other| {
+            if self.labels.contains_key(name) { self.label(name) } else { self.label(other) }
+        };
         [self.label("namespace"), or("pod", "uid"), or("container", "container_id")]
     }
 
@@ -67,7 +69,8 @@ impl Container {
 
     /// The share of bandwidth periods in which the CPU limit was used up, since the container started.
     pub(super) fn throttled(&self) -> Option<f64> {
-        let periods = self.value("container_cpu_cfs_periods_total").filter(|periods| *periods > 0.0)?;
+        let periods =
+            self.value("container_cpu_cfs_periods_total").filter(|periods| *periods > 0.0)?;
         Some(self.value("container_cpu_cfs_throttled_periods_total")? / periods)
     }
 }
@@ -88,9 +91,15 @@ async fn get(base: &Uri) -> anyhow::Result<Vec<Container>> {
     let answer = asked.with_context(|| format!("no agent answers on {base}; start one with podmeter run or podmeter demo, or name another with --url"))?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
-    let body = body.map_err(|error| anyhow::anyhow!(error)).with_context(|| format!("the answer of {url} broke off"))?.to_bytes();
+    let body = body
+        .map_err(|error| anyhow::anyhow!(error))
+        .with_context(|| format!("the answer of {url} broke off"))?
+        .to_bytes();
     if !status.is_success() {
-        bail!("{url} answers {status}: {}", String::from_utf8_lossy(&body[..body.len().min(200)]).trim());
+        bail!(
+            "{url} answers {status}: {}",
+            String::from_utf8_lossy(&body[..body.len().min(200)]).trim()
+        );
     }
     parse(&body).with_context(|| format!("{url} does not answer as an agent does"))
 }

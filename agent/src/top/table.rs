@@ -48,7 +48,10 @@ impl Table {
         }
         let mut widths = COLUMNS.map(|(heading, _)| heading.len());
         for row in &self.rows {
-            widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.text.chars().count()));
+            widths
+                .iter_mut()
+                .zip(row)
+                .for_each(|(width, cell)| *width = (*width).max(cell.text.chars().count()));
         }
         let all: usize = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
         let over = width.map_or(0, |width| all.saturating_sub(width));
@@ -56,18 +59,30 @@ impl Table {
         let bold = if colours { Style::new().bold() } else { Style::new() };
         let mut text = line(COLUMNS.map(|(heading, _)| (heading, bold)).into_iter(), widths);
         for row in &self.rows {
-            text += &line(row.iter().map(|cell| (cell.text.as_str(), if colours { cell.style } else { Style::new() })), widths);
+            text += &line(
+                row.iter().map(|cell| {
+                    (cell.text.as_str(), if colours { cell.style } else { Style::new() })
+                }),
+                widths,
+            );
         }
         text
     }
 }
 
-fn line<'a>(cells: impl Iterator<Item = (&'a str, Style)>, widths: [usize; COLUMNS.len()]) -> String {
+fn line<'a>(
+    cells: impl Iterator<Item = (&'a str, Style)>,
+    widths: [usize; COLUMNS.len()],
+) -> String {
     let cells = cells.zip(widths).zip(COLUMNS).map(|(((text, style), width), (_, left))| {
         let text = shortened(text, width);
         // Padding outside of the colour, so that it can be trimmed.
         let pad = " ".repeat(width.saturating_sub(text.chars().count()));
-        if left { format!("{style}{text}{style:#}{pad}") } else { format!("{pad}{style}{text}{style:#}") }
+        if left {
+            format!("{style}{text}{style:#}{pad}")
+        } else {
+            format!("{pad}{style}{text}{style:#}")
+        }
     });
     format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
 }
@@ -85,7 +100,9 @@ fn shortened(text: &str, width: usize) -> String {
 
 fn row(container: &Container) -> Vec<Cell> {
     let plain = |text: String| Cell { text, style: Style::new() };
-    let count = |series| plain(container.value(series).map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")));
+    let count = |series| {
+        plain(container.value(series).map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")))
+    };
     let mut cells: Vec<Cell> = container.name().map(|name| plain(name.to_owned())).into();
     cells.extend([
         plain(container.cpu_cores.map_or_else(|| "-".to_owned(), cpu)),

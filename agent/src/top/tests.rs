@@ -35,9 +35,42 @@ fn highest_comes_first_and_what_has_no_number_last() {
 #[test]
 fn table_shows_kubectls_units() {
     let text = Table::new(&sorted(Sort::Cpu)).render(None, false);
-    let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAMESPACE", "POD", "CONTAINER", "CPU", "CPU/REQ", "CPU/LIM", "MEM", "MEM/REQ", "MEM/LIM", "THROTTLED", "RESTARTS", "OOM"]);
-    assert_eq!(lines[1], ["shop", "shop-mailer-5c8f7d9b64-h4t6z", "mailer", "201m", "200%", "100%", "10Mi", "-", "16%", "75%", "3", "1"]);
+    let lines: Vec<Vec<&str>> =
+        text.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        lines[0],
+        [
+            "NAMESPACE",
+            "POD",
+            "CONTAINER",
+            "CPU",
+            "CPU/REQ",
+            "CPU/LIM",
+            "MEM",
+            "MEM/REQ",
+            "MEM/LIM",
+            "THROTTLED",
+            "RESTARTS",
+            "OOM"
+        ]
+    );
+    assert_eq!(
+        lines[1],
+        [
+            "shop",
+            "shop-mailer-5c8f7d9b64-h4t6z",
+            "mailer",
+            "201m",
+            "200%",
+            "100%",
+            "10Mi",
+            "-",
+            "16%",
+            "75%",
+            "3",
+            "1"
+        ]
+    );
     assert_eq!(lines[3][..4], ["-", "6a2f", "0123456789ab", "-"]);
     assert!(!text.contains('\u{1b}'), "no colours unless asked for");
 }
@@ -46,7 +79,12 @@ fn table_shows_kubectls_units() {
 fn narrow_terminal_shortens_the_pods_names_only() {
     let table = Table::new(&sorted(Sort::Cpu));
     let text = table.render(Some(115), true);
-    assert!(text.contains("mailer") && text.contains('…') && !text.contains("shop-mailer-5c8f7d9b64-h4t6z"), "{text}");
+    assert!(
+        text.contains("mailer")
+            && text.contains('…')
+            && !text.contains("shop-mailer-5c8f7d9b64-h4t6z"),
+        "{text}"
+    );
     let plain = table.render(Some(115), false);
     assert!(plain.lines().all(|line| line.chars().count() <= 115), "{plain}");
 }
@@ -58,7 +96,10 @@ fn nothing_to_show_is_said() {
 
 #[test]
 fn units_round_as_kubectl_does() {
-    assert_eq!((cpu(0.0001), cpu(0.0), cpu(1.5)), ("1m".to_owned(), "0m".to_owned(), "1500m".to_owned()));
+    assert_eq!(
+        (cpu(0.0001), cpu(0.0), cpu(1.5)),
+        ("1m".to_owned(), "0m".to_owned(), "1500m".to_owned())
+    );
     assert_eq!(memory(1_572_864.0), "1Mi");
 }
 
