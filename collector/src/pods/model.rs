@@ -55,7 +55,7 @@ pub struct Pod {
     pub containers: Vec<Container>,
     /// Pod-level requests and limits (Kubernetes 1.32), if the spec has them.
     pub resources: Option<Resources>,
-    /// `spec.overhead`, from the RuntimeClass.
+    /// `spec.overhead`, from the `RuntimeClass`.
     pub overhead: Amounts,
 }
 
@@ -101,6 +101,14 @@ pub struct Container {
     pub resources: Resources,
     /// What the kubelet reports; `None` until it does.
     pub status: Option<Status>,
+}
+
+impl Container {
+    /// Whether its current incarnation has this id.
+    #[must_use]
+    pub fn is(&self, id: &ContainerId) -> bool {
+        self.status.as_ref().is_some_and(|status| status.id.as_ref() == Some(id))
+    }
 }
 
 /// `status.containerStatuses[]`, pruned.

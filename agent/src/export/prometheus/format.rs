@@ -54,7 +54,7 @@ impl Format {
     /// The best format for an `Accept` header; several headers are to be joined by commas.
     ///
     /// An offer's weight is that of the most specific range that it matches. Between offers of one
-    /// weight the more specific range decides, then the one named first, then [`OFFERS`].
+    /// weight the more specific range decides, then the one named first, then text before the others.
     #[must_use]
     pub fn negotiate(accept: &str) -> Self {
         let mut best = None;
@@ -98,10 +98,10 @@ impl Format {
             Escaping::AllowUtf8 => "; escaping=allow-utf-8",
         };
         let (media, params) = (self.syntax.media(), self.syntax.params());
-        let params: String =
+        let params: Vec<String> =
             params.iter().map(|(name, value)| format!("; {name}={value}")).collect();
         let charset = if self.syntax == Syntax::Protobuf { "" } else { "; charset=utf-8" };
-        format!("{media}{params}{charset}{escaping}")
+        format!("{media}{}{charset}{escaping}", params.concat())
     }
 }
 
