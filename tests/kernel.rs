@@ -114,7 +114,11 @@ struct Config(tempfile::NamedTempFile);
 impl Config {
     fn new(tree: &cgroups::Tree) -> Self {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), format!("node: kernel\ncgroup:\n  subtree: {}\n", tree.subtree())).unwrap();
+        std::fs::write(
+            file.path(),
+            format!("node: kernel\ncgroup:\n  subtree: {}\n", tree.subtree()),
+        )
+        .unwrap();
         Self(file)
     }
 

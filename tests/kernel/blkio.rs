@@ -6,7 +6,8 @@ use crate::cgroups::{Group, Tree, Version, uuid, version};
 use crate::worker::Worker;
 use crate::{Case, Shown, once};
 
-pub const CASES: &[Case] = &[("blkio::bytes_and_operations_equal_the_kernels_files_by_device", written)];
+pub(crate) const CASES: &[Case] =
+    &[("blkio::bytes_and_operations_equal_the_kernels_files_by_device", written)];
 
 /// A block device of this test's own, in memory: a loop device.
 struct Device {
@@ -16,7 +17,8 @@ struct Device {
 
 impl Device {
     fn make() -> Result<Self, String> {
-        let file = tempfile::NamedTempFile::with_suffix(uuid()).map_err(|error| error.to_string())?;
+        let file =
+            tempfile::NamedTempFile::with_suffix(uuid()).map_err(|error| error.to_string())?;
         file.as_file().set_len(16 << 20).map_err(|error| error.to_string())?;
         let attached = Command::new("losetup").args(["--find", "--show"]).arg(file.path()).output();
         let output = attached.map_err(|error| format!("cannot run losetup: {error}"))?;
@@ -63,9 +65,10 @@ fn written() -> Shown {
     let page = once(&tree);
     let mut labels = vec![("device", device.path.as_str())];
     labels.extend(container.labels());
-    for (name, column) in
-        [("container_fs_writes_bytes_total", Column::Bytes), ("container_fs_writes_total", Column::Operations)]
-    {
+    for (name, column) in [
+        ("container_fs_writes_bytes_total", Column::Bytes),
+        ("container_fs_writes_total", Column::Operations),
+    ] {
         assert_eq!(page.value(name, &labels), say(column).map(|number| number as f64), "{name}");
     }
     assert!(page.value("container_fs_writes_bytes_total", &labels) >= Some(f64::from(4 << 20)));
@@ -89,9 +92,10 @@ fn counted(group: &Group, number: &str, column: Column) -> Option<u64> {
     };
     let text = group.read(file)?;
     let lines = text.lines().filter_map(|line| line.strip_prefix(number)?.strip_prefix(' '));
-    lines.flat_map(|line| match version() {
-        Version::V1 => line.strip_prefix(key).map(str::trim).into_iter().collect::<Vec<_>>(),
-        Version::V2 => line.split(' ').filter_map(|word| word.strip_prefix(key)).collect(),
-    })
-    .find_map(|word| word.parse().ok())
+    lines
+        .flat_map(|line| match version() {
+            Version::V1 => line.strip_prefix(key).map(str::trim).into_iter().collect::<Vec<_>>(),
+            Version::V2 => line.split(' ').filter_map(|word| word.strip_prefix(key)).collect(),
+        })
+        .find_map(|word| word.parse().ok())
 }

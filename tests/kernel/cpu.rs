@@ -8,7 +8,7 @@ use crate::truth::{CPU, THROTTLING, agree, between};
 use crate::worker::Worker;
 use crate::{Case, Shown, once, run};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("cpu::time_equals_the_kernels_files_in_user_and_system_mode", time),
     ("cpu::time_of_a_busy_container_grows_from_scrape_to_scrape", busy),
     ("cpu::periods_are_absent_without_a_limit", unlimited),
@@ -67,7 +67,9 @@ fn throttled() -> Shown {
         (container.group.key("cpu.stat", "nr_throttled")? >= 3).then_some(())
     });
     let page = between(&container, THROTTLING, || once(&tree));
-    assert!(page.value("container_cpu_cfs_throttled_seconds_total", &container.labels()).unwrap() > 0.0);
+    assert!(
+        page.value("container_cpu_cfs_throttled_seconds_total", &container.labels()).unwrap() > 0.0
+    );
     drop(worker);
     agree(&container, THROTTLING, || once(&tree));
     Ok(())

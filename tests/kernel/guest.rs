@@ -21,7 +21,7 @@ const TIME: &str = "900";
 const MEMORY: &str = "1024";
 
 /// Whether this process runs in the guest: there is no guest in a guest.
-pub fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     std::env::var_os(INSIDE).is_some()
 }
 
@@ -29,7 +29,7 @@ pub fn is_here() -> bool {
 ///
 /// # Panics
 /// When one of them fails.
-pub fn run() -> Completion {
+pub(crate) fn run() -> Completion {
     let Some(tool) = tool() else {
         eprintln!("kernel: skipped the cgroup v2 guest: no ../{BESIDE} and {TOOL} is not set");
         return Completion::ignored_with("no tool that boots a guest");
@@ -40,7 +40,9 @@ pub fn run() -> Completion {
     copy(&binary(), &podmeter);
     let mut command = Command::new(&tool);
     command.args(["-m", MEMORY, "-t", TIME]);
-    command.arg(format!("{}=/kernel", this.display())).arg(format!("{}=/podmeter", podmeter.display()));
+    command
+        .arg(format!("{}=/kernel", this.display()))
+        .arg(format!("{}=/podmeter", podmeter.display()));
     command.args(["--", "env", "PODMETER_TEST_BIN=/podmeter"]).arg(format!("{INSIDE}=1"));
     command.args(["/kernel", "--color=never"]);
     let output = command.stdin(Stdio::null()).output().unwrap();

@@ -10,7 +10,7 @@ use crate::truth::{CPU, MEMORY, PIDS, agree};
 use crate::worker::Worker;
 use crate::{Case, Config, Page, Shown, once, podmeter};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("hierarchies::all_controllers_make_one_container", one),
     ("hierarchies::other_half_of_a_hybrid_machine_doubles_nothing", hybrid),
     ("hierarchies::mounted_elsewhere_they_say_the_same", elsewhere),
@@ -40,7 +40,9 @@ struct Twin(std::path::PathBuf);
 
 impl Drop for Twin {
     fn drop(&mut self) {
-        for directory in self.0.ancestors().take_while(|path| path.to_string_lossy().contains("kernel-")) {
+        for directory in
+            self.0.ancestors().take_while(|path| path.to_string_lossy().contains("kernel-"))
+        {
             let _ = fs::remove_dir(directory);
         }
     }
@@ -77,7 +79,9 @@ fn elsewhere() -> Shown {
         // In a mount namespace of its own, so that nothing is left behind.
         let mut command = podmeter::clean(Command::new("unshare"));
         command.args(["--mount", "sh", "-c", MOUNT]).arg(place.path()).arg(podmeter::binary());
-        command.args(["once", "--standalone", "--config", config.path(), "--cgroup-root"]).arg(&root);
+        command
+            .args(["once", "--standalone", "--config", config.path(), "--cgroup-root"])
+            .arg(&root);
         podmeter::page(&mut command)
     };
     agree(&container, CPU, ask);
@@ -95,7 +99,10 @@ fn nested() -> Shown {
         ..outer.clone()
     };
     let below = |uid: &str, id: &str| {
-        tree.group(&format!("kubepods/burstable/pod{}/{}/kubepods/pod{uid}/{id}", outer.uid, outer.id))
+        tree.group(&format!(
+            "kubepods/burstable/pod{}/{}/kubepods/pod{uid}/{id}",
+            outer.uid, outer.id
+        ))
     };
     let group = below(&inner.uid, &inner.id);
     let _again = below(&outer.uid, &outer.id);

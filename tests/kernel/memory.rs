@@ -7,7 +7,7 @@ use crate::truth::{MEMORY, MEMORY_EVENTS, agree};
 use crate::worker::Worker;
 use crate::{Case, Shown, once};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("memory::held_memory_is_rss_and_stays_the_peak", held),
     ("memory::file_on_tmpfs_is_cache_that_cannot_be_reclaimed", shared),
     ("memory::file_on_disk_is_cache_outside_of_the_working_set", cached),
@@ -39,7 +39,9 @@ fn shared() -> Shown {
     const TMPFS: i64 = 0x0102_1994;
     let place = ["/dev/shm", "/tmp"];
     let is_tmpfs = |place: &&&str| statfs(**place).is_ok_and(|found| found.f_type == TMPFS);
-    let Some(place) = place.iter().find(is_tmpfs) else { return Err("no tmpfs to write to".into()) };
+    let Some(place) = place.iter().find(is_tmpfs) else {
+        return Err("no tmpfs to write to".into());
+    };
     let tree = Tree::make();
     let container = tree.container();
     let mut worker = Worker::start(&container.group);
@@ -82,7 +84,8 @@ fn cached() -> Shown {
     let value = |name| page.value(name, &container.labels()).unwrap();
     assert!(value("container_memory_total_inactive_file_bytes") >= 8.0 * MIB);
     assert!(value("container_memory_cache") >= 8.0 * MIB);
-    let reclaimable = value("container_memory_usage_bytes") - value("container_memory_working_set_bytes");
+    let reclaimable =
+        value("container_memory_usage_bytes") - value("container_memory_working_set_bytes");
     assert!(reclaimable >= 8.0 * MIB, "{reclaimable}");
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::pods::{Api, Pod};
 use crate::worker::Worker;
 use crate::{Case, Shown};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("network::pod_has_the_counters_of_its_own_namespace", own),
     ("network::pod_on_the_hosts_network_has_none", host),
 ];
@@ -13,7 +13,10 @@ pub const CASES: &[Case] = &[
 const SENT: &str = "container_network_transmit_bytes_total";
 
 /// A pod's network series, whatever their name.
-fn series<'a>(page: &'a crate::Page, pod: &'a [(&'a str, &'a str)]) -> Vec<&'a crate::page::Sample> {
+fn series<'a>(
+    page: &'a crate::Page,
+    pod: &'a [(&'a str, &'a str)],
+) -> Vec<&'a crate::page::Sample> {
     page.all(pod).filter(|sample| sample.name.starts_with("container_network_")).collect()
 }
 
@@ -53,7 +56,9 @@ fn own() -> Shown {
         (SENT, "eth0", 8),
         ("container_network_transmit_packets_total", "eth0", 9),
     ] {
-        let line = before.split("\\n").find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
+        let line = before
+            .split("\\n")
+            .find_map(|line| line.trim().strip_prefix(interface)?.strip_prefix(':'));
         let truth: f64 = line.unwrap().split_whitespace().nth(column).unwrap().parse().unwrap();
         let mut labels = labels.to_vec();
         labels.push(("interface", interface));

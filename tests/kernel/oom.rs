@@ -1,13 +1,13 @@
 //! Processes that the OOM killer kills: children, whole containers, and their replacements.
 
 use crate::cgroups::{Container, Tree};
-use crate::pods::{Api, Pod};
 use crate::podmeter::until;
+use crate::pods::{Api, Pod};
 use crate::truth::{MEMORY_EVENTS, agree, oom_kills};
 use crate::worker::Worker;
 use crate::{Case, Shown, once, run};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("oom::killed_child_of_a_living_container_counts_once", child),
     ("oom::container_replaced_after_the_kernel_told_keeps_its_total", replaced_late),
     ("oom::container_replaced_before_anyone_looked_counts_by_its_status", replaced_at_once),
@@ -90,7 +90,8 @@ fn replaced(is_seen: bool) -> Shown {
     api.apply(&pod);
 
     let restarts = "kube_pod_container_status_restarts_total";
-    let page = agent.page_with("the restart", |page| page.value(restarts, &pod.labels()) == Some(1.0));
+    let page =
+        agent.page_with("the restart", |page| page.value(restarts, &pod.labels()) == Some(1.0));
     assert_eq!(page.value(KILLS, &pod.labels()), Some(1.0));
     let page = agent.fresh();
     assert_eq!(page.value(KILLS, &pod.labels()), Some(1.0));

@@ -6,11 +6,11 @@ use tokio::runtime::Runtime;
 
 use crate::Config;
 use crate::cgroups::Tree;
-use crate::podmeter::{self, Agent};
 use crate::page::Page;
+use crate::podmeter::{self, Agent};
 
 /// An API server in this process.
-pub struct Api {
+pub(crate) struct Api {
     server: ApiServer,
     kubeconfig: tempfile::NamedTempFile,
     /// Serves as long as it lives.
@@ -19,19 +19,23 @@ pub struct Api {
 
 /// A pod with one container `app`.
 #[derive(Clone, Debug)]
-pub struct Pod {
-    pub name: &'static str,
-    pub uid: String,
-    pub host_network: bool,
+pub(crate) struct Pod {
+    pub(crate) name: &'static str,
+    pub(crate) uid: String,
+    pub(crate) host_network: bool,
     /// The id of the container that runs.
-    pub id: String,
+    pub(crate) id: String,
     /// The id of the one before it, which the OOM killer ended.
-    pub killed: Option<String>,
+    pub(crate) killed: Option<String>,
 }
 
 impl Api {
-    pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let server = runtime.block_on(ApiServer::start()).unwrap();
         let kubeconfig = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(kubeconfig.path(), server.kubeconfig()).unwrap();
@@ -39,18 +43,18 @@ impl Api {
     }
 
     /// Says what the kubelet would say.
-    pub fn apply(&self, pod: &Pod) {
+    pub(crate) fn apply(&self, pod: &Pod) {
         self.server.apply(pod.object());
     }
 
     /// A running agent with names.
-    pub fn run(&self, tree: &Tree) -> Agent {
+    pub(crate) fn run(&self, tree: &Tree) -> Agent {
         let config = Config::new(tree);
         Agent::start(&["--interval", "1s", "--kubeconfig", self.path(), "--config", config.path()])
     }
 
     /// One page with names.
-    pub fn once(&self, tree: &Tree) -> Page {
+    pub(crate) fn once(&self, tree: &Tree) -> Page {
         let config = Config::new(tree);
         let mut command = podmeter::command();
         command.args(["once", "--strict", "--kubeconfig", self.path(), "--config", config.path()]);
@@ -63,12 +67,12 @@ impl Api {
 }
 
 impl Pod {
-    pub fn new(name: &'static str, uid: &str, id: &str) -> Self {
+    pub(crate) fn new(name: &'static str, uid: &str, id: &str) -> Self {
         Self { name, uid: uid.to_owned(), host_network: false, id: id.to_owned(), killed: None }
     }
 
     /// Labels of its container's series.
-    pub fn labels(&self) -> [(&str, &str); 3] {
+    pub(crate) fn labels(&self) -> [(&str, &str); 3] {
         [("namespace", "kernel"), ("pod", self.name), ("container", "app")]
     }
 

@@ -8,7 +8,7 @@ use crate::truth::{PRESSURE, agree};
 use crate::worker::Worker;
 use crate::{Case, Shown, once};
 
-pub const CASES: &[Case] = &[
+pub(crate) const CASES: &[Case] = &[
     ("pressure::totals_equal_the_kernels_files", totals),
     ("pressure::absence_on_cgroup_v1_is_no_error", absent),
 ];
@@ -46,6 +46,11 @@ fn absent() -> Shown {
     let container = tree.container();
     let _worker = Worker::start(&container.group);
     let page = agree(&container, PRESSURE, || once(&tree));
-    assert_eq!(page.samples("podmeter_read_errors_total", &[("source", "cgroup")]).map(|sample| sample.value).sum::<f64>(), 0.0);
+    assert_eq!(
+        page.samples("podmeter_read_errors_total", &[("source", "cgroup")])
+            .map(|sample| sample.value)
+            .sum::<f64>(),
+        0.0
+    );
     Ok(())
 }

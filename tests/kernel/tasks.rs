@@ -5,7 +5,8 @@ use crate::truth::{PIDS, agree};
 use crate::worker::Worker;
 use crate::{Case, Shown, once};
 
-pub const CASES: &[Case] = &[("tasks::threads_and_their_limit_equal_the_kernels_files", threads)];
+pub(crate) const CASES: &[Case] =
+    &[("tasks::threads_and_their_limit_equal_the_kernels_files", threads)];
 
 fn threads() -> Shown {
     let tree = Tree::make();

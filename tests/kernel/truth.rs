@@ -10,10 +10,10 @@ use crate::page::Page;
 use crate::podmeter::until;
 
 /// A series and what the kernel says about it; `None` is a series that should be absent.
-pub type Truth = (&'static str, fn(&Group) -> Option<f64>);
+pub(crate) type Truth = (&'static str, fn(&Group) -> Option<f64>);
 
 /// CPU time.
-pub const CPU: &[Truth] = &[
+pub(crate) const CPU: &[Truth] = &[
     ("container_cpu_usage_seconds_total", |group| match version() {
         Version::V1 => seconds(group.number("cpuacct.usage").map(Duration::from_nanos)),
         Version::V2 => micros(group, "cpu.stat", "usage_usec"),
@@ -29,7 +29,7 @@ pub const CPU: &[Truth] = &[
 ];
 
 /// CFS bandwidth, of a cgroup with a limit.
-pub const THROTTLING: &[Truth] = &[
+pub(crate) const THROTTLING: &[Truth] = &[
     ("container_cpu_cfs_periods_total", |group| count(group.key("cpu.stat", "nr_periods"))),
     ("container_cpu_cfs_throttled_periods_total", |group| {
         count(group.key("cpu.stat", "nr_throttled"))
@@ -51,7 +51,7 @@ pub const THROTTLING: &[Truth] = &[
 ];
 
 /// Memory in use, by kind, and its limit.
-pub const MEMORY: &[Truth] = &[
+pub(crate) const MEMORY: &[Truth] = &[
     ("container_memory_usage_bytes", |group| count(usage(group))),
     ("container_memory_working_set_bytes", |group| {
         let inactive = stat(group, "total_inactive_file", "inactive_file")?;
@@ -100,7 +100,7 @@ pub const MEMORY: &[Truth] = &[
 ];
 
 /// What happened for lack of memory.
-pub const MEMORY_EVENTS: &[Truth] = &[
+pub(crate) const MEMORY_EVENTS: &[Truth] = &[
     ("container_memory_failcnt", |group| match version() {
         Version::V1 => count(group.number("memory.failcnt")),
         Version::V2 => count(group.key("memory.events", "max")),
@@ -111,7 +111,7 @@ pub const MEMORY_EVENTS: &[Truth] = &[
 ];
 
 /// Pressure stall information; all absent on v1.
-pub const PRESSURE: &[Truth] = &[
+pub(crate) const PRESSURE: &[Truth] = &[
     ("container_pressure_cpu_waiting_seconds_total", |group| stall(group, "cpu", "some")),
     ("container_pressure_cpu_stalled_seconds_total", |group| stall(group, "cpu", "full")),
     ("container_pressure_memory_waiting_seconds_total", |group| stall(group, "memory", "some")),
@@ -121,14 +121,14 @@ pub const PRESSURE: &[Truth] = &[
 ];
 
 /// Tasks.
-pub const PIDS: &[Truth] = &[
+pub(crate) const PIDS: &[Truth] = &[
     ("container_threads", |group| count(group.number("pids.current"))),
     ("container_threads_max", |group| count(group.number("pids.max"))),
 ];
 
 /// Processes that the OOM killer killed.
 #[must_use]
-pub fn oom_kills(group: &Group) -> Option<u64> {
+pub(crate) fn oom_kills(group: &Group) -> Option<u64> {
     match version() {
         Version::V1 => group.key("memory.oom_control", "oom_kill"),
         Version::V2 => group.key("memory.events", "oom_kill"),
@@ -140,7 +140,11 @@ pub fn oom_kills(group: &Group) -> Option<u64> {
 ///
 /// # Panics
 /// When the page says something else, or the cgroup does not come to rest.
-pub fn agree(container: &Container, truths: &[Truth], mut ask: impl FnMut() -> Page) -> Page {
+pub(crate) fn agree(
+    container: &Container,
+    truths: &[Truth],
+    mut ask: impl FnMut() -> Page,
+) -> Page {
     let say = || truths.iter().map(|(_, truth)| truth(&container.group)).collect::<Vec<_>>();
     until("a page around which the kernel's files did not change", || {
         let before = say();
@@ -158,7 +162,7 @@ pub fn agree(container: &Container, truths: &[Truth], mut ask: impl FnMut() -> P
 ///
 /// # Panics
 /// When a value is not between the two.
-pub fn between(container: &Container, truths: &[Truth], ask: impl FnOnce() -> Page) -> Page {
+pub(crate) fn between(container: &Container, truths: &[Truth], ask: impl FnOnce() -> Page) -> Page {
     let say = || truths.iter().map(|(_, truth)| truth(&container.group)).collect::<Vec<_>>();
     let before = say();
     let page = ask();

@@ -21,13 +21,13 @@ const MIB: usize = 1 << 20;
 
 /// Whether this process is to be a worker.
 #[must_use]
-pub fn is_wanted() -> bool {
+pub(crate) fn is_wanted() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
 /// A worker, as a test has it. Dropping it kills it.
 #[derive(Debug)]
-pub struct Worker {
+pub(crate) struct Worker {
     child: Child,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -36,7 +36,7 @@ pub struct Worker {
 impl Worker {
     /// A worker in this cgroup.
     #[must_use]
-    pub fn start(group: &Group) -> Self {
+    pub(crate) fn start(group: &Group) -> Self {
         let worker = Self::outside(Command::new(std::env::current_exe().unwrap()));
         group.enter(worker.child.id());
         worker
@@ -44,7 +44,7 @@ impl Worker {
 
     /// A worker in this cgroup and in a network namespace of its own.
     #[must_use]
-    pub fn isolated(group: &Group) -> Self {
+    pub(crate) fn isolated(group: &Group) -> Self {
         let mut command = Command::new("unshare");
         command.arg("--net").arg(std::env::current_exe().unwrap());
         let mut worker = Self::outside(command);
@@ -63,7 +63,7 @@ impl Worker {
     }
 
     /// Has it do something and waits until that is done; gives the answer.
-    pub fn order(&mut self, order: &str) -> String {
+    pub(crate) fn order(&mut self, order: &str) -> String {
         self.begin(order);
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
@@ -72,12 +72,12 @@ impl Worker {
     }
 
     /// Has it do what it will not live to answer.
-    pub fn begin(&mut self, order: &str) {
+    pub(crate) fn begin(&mut self, order: &str) {
         writeln!(self.orders, "{order}").unwrap();
     }
 
     /// Waits until it has ended, and says by which signal.
-    pub fn ended(&mut self) -> Option<i32> {
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().signal()
     }
 }
@@ -100,7 +100,7 @@ struct Held {
 ///
 /// # Errors
 /// When an order fails.
-pub fn work() -> io::Result<()> {
+pub(crate) fn work() -> io::Result<()> {
     let mut held = Held::default();
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -136,8 +136,12 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
         "release" => held.memory.clear(),
         // File pages: a new file, held open under no name where that is asked for.
         "fill" => {
-            let mut file =
-                OpenOptions::new().read(true).write(true).create(true).truncate(true).open(words[1])?;
+            let mut file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(words[1])?;
             for _ in 0..number(2) {
                 file.write_all(&vec![1; MIB])?;
             }
@@ -187,7 +191,8 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
 /// Starts a child that takes so many MiB; says how that ended.
 fn child(mib: usize) -> io::Result<String> {
     let mut command = Command::new(std::env::current_exe()?);
-    let mut child = command.env(VARIABLE, "1").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut child =
+        command.env(VARIABLE, "1").stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let mut orders = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let asked = writeln!(orders, "offer").and_then(|()| writeln!(orders, "hold {mib}"));
     drop(orders);

@@ -19,7 +19,7 @@ const REMOVAL: Duration = Duration::from_secs(30);
 
 /// Which interface this machine's kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
+pub(crate) enum Version {
     /// One hierarchy for each controller.
     V1,
     /// One hierarchy for all.
@@ -28,13 +28,13 @@ pub enum Version {
 
 /// Which interface this machine's kernel has; a hybrid machine counts as v1, since its controllers are there.
 #[must_use]
-pub fn version() -> Version {
+pub(crate) fn version() -> Version {
     if Path::new(ROOT).join("cgroup.controllers").exists() { Version::V2 } else { Version::V1 }
 }
 
 /// Why cgroups cannot be made here; `None` when they can.
 #[must_use]
-pub fn obstacle() -> Option<String> {
+pub(crate) fn obstacle() -> Option<String> {
     remove_stale();
     for root in roots() {
         let probe = root.join(format!("{PREFIX}{}-probe", std::process::id()));
@@ -43,7 +43,8 @@ pub fn obstacle() -> Option<String> {
         }
     }
     if version() == Version::V2 {
-        let known = fs::read_to_string(Path::new(ROOT).join("cgroup.controllers")).unwrap_or_default();
+        let known =
+            fs::read_to_string(Path::new(ROOT).join("cgroup.controllers")).unwrap_or_default();
         let missing = ["cpu", "memory", "io", "pids"]
             .into_iter()
             .find(|name| known.split_whitespace().all(|known| known != *name));
@@ -54,27 +55,27 @@ pub fn obstacle() -> Option<String> {
 
 /// One test's part of every hierarchy. Dropping it kills what runs there and removes it.
 #[derive(Debug)]
-pub struct Tree {
+pub(crate) struct Tree {
     name: String,
 }
 
 /// A cgroup, in every hierarchy.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub(crate) struct Group {
     path: String,
 }
 
 /// A container's cgroup and what its series are labelled with while its pod has no name.
 #[derive(Clone, Debug)]
-pub struct Container {
+pub(crate) struct Container {
     /// The cgroup.
-    pub group: Group,
+    pub(crate) group: Group,
     /// Its pod's.
-    pub pod: Group,
+    pub(crate) pod: Group,
     /// Uid of its pod.
-    pub uid: String,
+    pub(crate) uid: String,
     /// The runtime's id, 64 digits.
-    pub id: String,
+    pub(crate) id: String,
 }
 
 impl Tree {
@@ -83,17 +84,17 @@ impl Tree {
     /// # Panics
     /// When the kernel refuses.
     #[must_use]
-    pub fn make() -> Self {
+    pub(crate) fn make() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let tree = Self { name: format!("{PREFIX}{}-{number}", std::process::id()) };
-        tree.group("kubepods/burstable");
+        let _ = tree.group("kubepods/burstable");
         tree
     }
 
     /// Its path, as podmeter's key `cgroup.subtree` wants it.
     #[must_use]
-    pub fn subtree(&self) -> String {
+    pub(crate) fn subtree(&self) -> String {
         format!("/{}", self.name)
     }
 
@@ -102,7 +103,7 @@ impl Tree {
     /// # Panics
     /// When the kernel refuses.
     #[must_use = "to be filled"]
-    pub fn group(&self, path: &str) -> Group {
+    pub(crate) fn group(&self, path: &str) -> Group {
         let group = Group { path: format!("{}/{path}", self.name) };
         group.make();
         group
@@ -113,7 +114,7 @@ impl Tree {
     /// # Panics
     /// When the kernel refuses.
     #[must_use]
-    pub fn container(&self) -> Container {
+    pub(crate) fn container(&self) -> Container {
         self.container_of(&uuid())
     }
 
@@ -122,7 +123,7 @@ impl Tree {
     /// # Panics
     /// When the kernel refuses.
     #[must_use]
-    pub fn container_of(&self, uid: &str) -> Container {
+    pub(crate) fn container_of(&self, uid: &str) -> Container {
         let id = container_id();
         let group = self.group(&format!("kubepods/burstable/pod{uid}/{id}"));
         Container { pod: group.parent(), group, uid: uid.to_owned(), id }
@@ -138,13 +139,13 @@ impl Drop for Tree {
 impl Group {
     /// Path below a hierarchy's root, with a leading `/`.
     #[must_use]
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/{}", self.path)
     }
 
     /// The cgroup that it lies in.
     #[must_use]
-    pub fn parent(&self) -> Self {
+    pub(crate) fn parent(&self) -> Self {
         let (parent, _) = self.path.rsplit_once('/').unwrap_or_default();
         Self { path: parent.to_owned() }
     }
@@ -153,7 +154,7 @@ impl Group {
     ///
     /// # Panics
     /// When the kernel refuses.
-    pub fn make(&self) {
+    pub(crate) fn make(&self) {
         for root in roots() {
             let mut directory = root;
             for part in Path::new(&self.path) {
@@ -176,7 +177,7 @@ impl Group {
 
     /// Where the kernel has the file.
     #[must_use]
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         let controller = match version() {
             Version::V2 => "",
             Version::V1 => name.split_once('.').map_or(name, |(controller, _)| controller),
@@ -186,19 +187,19 @@ impl Group {
 
     /// What the file says; `None` when there is no such file.
     #[must_use]
-    pub fn read(&self, name: &str) -> Option<String> {
+    pub(crate) fn read(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.file(name)).ok()
     }
 
     /// The number that the file holds.
     #[must_use]
-    pub fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.read(name)?.trim().parse().ok()
     }
 
     /// The number behind `key` in a file of lines `key number`.
     #[must_use]
-    pub fn key(&self, name: &str, key: &str) -> Option<u64> {
+    pub(crate) fn key(&self, name: &str, key: &str) -> Option<u64> {
         let text = self.read(name)?;
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse().ok())
     }
@@ -207,14 +208,14 @@ impl Group {
     ///
     /// # Panics
     /// When the kernel refuses.
-    pub fn write(&self, name: &str, text: impl ToString) {
+    pub(crate) fn write(&self, name: &str, text: impl ToString) {
         let file = self.file(name);
         fs::write(&file, text.to_string())
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
     }
 
     /// Limits memory, without a way out into swap: as the kubelet does.
-    pub fn limit_memory(&self, bytes: u64) {
+    pub(crate) fn limit_memory(&self, bytes: u64) {
         let (memory, swap, most) = match version() {
             Version::V1 => ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", bytes),
             Version::V2 => ("memory.max", "memory.swap.max", 0),
@@ -227,7 +228,7 @@ impl Group {
     }
 
     /// Limits the CPU time in each 100 ms.
-    pub fn limit_cpu(&self, quota: Duration) {
+    pub(crate) fn limit_cpu(&self, quota: Duration) {
         match version() {
             Version::V1 => {
                 self.write("cpu.cfs_period_us", 100_000);
@@ -241,7 +242,7 @@ impl Group {
     ///
     /// # Panics
     /// When it or the cgroup is gone.
-    pub fn enter(&self, pid: u32) {
+    pub(crate) fn enter(&self, pid: u32) {
         for root in roots() {
             let file = root.join(&self.path).join("cgroup.procs");
             fs::write(&file, pid.to_string())
@@ -253,7 +254,7 @@ impl Group {
     ///
     /// # Panics
     /// When that takes too long, unless a test is failing anyway.
-    pub fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let deadline = Instant::now() + REMOVAL;
         for root in roots() {
             let path = root.join(&self.path);
@@ -272,7 +273,7 @@ impl Group {
 impl Container {
     /// The labels of its series while its pod has no name.
     #[must_use]
-    pub fn labels(&self) -> [(&str, &str); 2] {
+    pub(crate) fn labels(&self) -> [(&str, &str); 2] {
         [("uid", &self.uid), ("container_id", &self.id[..12])]
     }
 }
@@ -282,13 +283,13 @@ impl Container {
 /// # Panics
 /// Without `/proc`.
 #[must_use]
-pub fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap().trim().to_owned()
 }
 
 /// A container's id: 64 random hex digits.
 #[must_use]
-pub fn container_id() -> String {
+pub(crate) fn container_id() -> String {
     format!("{}{}", uuid(), uuid()).replace('-', "")
 }
 

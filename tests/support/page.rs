@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, HashSet};
 
 /// One line of the page.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Name of the series.
-    pub name: String,
+    pub(crate) name: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub(crate) labels: BTreeMap<String, String>,
     /// Its value.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// All samples of one scrape, no two of the same name and labels.
 #[derive(Clone, Debug)]
-pub struct Page(Vec<Sample>);
+pub(crate) struct Page(Vec<Sample>);
 
 impl Page {
     /// Reads the Prometheus text format.
@@ -24,7 +24,7 @@ impl Page {
     /// # Panics
     /// When a line is not of that format, or a series is there twice.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples: Vec<_> = lines
             .map(|line| sample(line).unwrap_or_else(|| panic!("not a sample: {line}")))
@@ -37,7 +37,7 @@ impl Page {
     }
 
     /// The samples whose labels include all of `labels`.
-    pub fn samples<'a>(
+    pub(crate) fn samples<'a>(
         &'a self,
         name: &'a str,
         labels: &'a [(&'a str, &'a str)],
@@ -46,7 +46,10 @@ impl Page {
     }
 
     /// All samples whose labels include all of `labels`, whatever their name.
-    pub fn all<'a>(&'a self, labels: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = &'a Sample> {
+    pub(crate) fn all<'a>(
+        &'a self,
+        labels: &'a [(&'a str, &'a str)],
+    ) -> impl Iterator<Item = &'a Sample> {
         self.0.iter().filter(move |sample| sample.has(labels))
     }
 
@@ -55,7 +58,7 @@ impl Page {
     /// # Panics
     /// When several fit.
     #[must_use]
-    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found: Vec<_> = self.samples(name, labels).collect();
         assert!(found.len() <= 1, "{name} {labels:?} is ambiguous: {found:?}");
         found.first().map(|sample| sample.value)

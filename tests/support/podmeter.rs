@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::page::Page;
 
 /// Far more than anything here needs, so that only a hang reaches it; emulated machines are slow.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// Between two questions about the same thing.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_millis(20);
 ///
 /// # Panics
 /// When there is none within [`LIMIT`].
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LIMIT;
     loop {
         if let Some(answer) = ask() {
@@ -35,20 +35,20 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// The binary under test: the one cargo built, unless `PODMETER_TEST_BIN` names another.
 #[must_use]
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("PODMETER_TEST_BIN")
         .map_or_else(|| env!("CARGO_BIN_EXE_podmeter").into(), PathBuf::from)
 }
 
 /// The binary with nothing of this process's settings.
 #[must_use]
-pub fn command() -> Command {
+pub(crate) fn command() -> Command {
     clean(Command::new(binary()))
 }
 
 /// Takes this process's settings for podmeter out of a command's environment.
 #[must_use]
-pub fn clean(mut command: Command) -> Command {
+pub(crate) fn clean(mut command: Command) -> Command {
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("PODMETER_") || key == "NODE_NAME" {
             command.env_remove(key);
@@ -61,7 +61,7 @@ pub fn clean(mut command: Command) -> Command {
 ///
 /// # Panics
 /// When it fails.
-pub fn page(command: &mut Command) -> Page {
+pub(crate) fn page(command: &mut Command) -> Page {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?} ended with {}: {said}", output.status);
@@ -70,7 +70,7 @@ pub fn page(command: &mut Command) -> Page {
 
 /// A running agent; ended when dropped.
 #[derive(Debug)]
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
@@ -83,11 +83,15 @@ impl Agent {
     /// # Panics
     /// When it ends instead.
     #[must_use]
-    pub fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = command();
         command.args(["run", "--listen", "127.0.0.1:0", "--log-format", "json"]).args(arguments);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(Vec::new()));
         let mut address = None;
@@ -114,7 +118,7 @@ impl Agent {
     /// # Panics
     /// When there is no answer.
     #[must_use]
-    pub fn scrape(&self) -> Page {
+    pub(crate) fn scrape(&self) -> Page {
         self.ask().unwrap_or_else(|| panic!("no page: {:#?}", self.log.lock().unwrap()))
     }
 
@@ -123,7 +127,7 @@ impl Agent {
     /// # Panics
     /// When it does not come.
     #[must_use]
-    pub fn fresh(&self) -> Page {
+    pub(crate) fn fresh(&self) -> Page {
         // The page counts the ticks before its own. One tick may be under way now, so the first that
         // certainly began later is the second from here.
         let now = ticks(&self.scrape());
@@ -135,13 +139,13 @@ impl Agent {
     /// # Panics
     /// When none does.
     #[must_use]
-    pub fn page_with(&self, what: &str, is_met: impl Fn(&Page) -> bool) -> Page {
+    pub(crate) fn page_with(&self, what: &str, is_met: impl Fn(&Page) -> bool) -> Page {
         until(what, || Some(self.scrape()).filter(&is_met))
     }
 
     /// What it logged so far.
     #[must_use]
-    pub fn log(&self) -> Vec<String> {
+    pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }
 
@@ -176,7 +180,7 @@ impl Drop for Agent {
 }
 
 /// Makes a command run as nobody.
-pub fn as_nobody(command: &mut Command) -> &mut Command {
+pub(crate) fn as_nobody(command: &mut Command) -> &mut Command {
     const NOBODY: u32 = 65534;
     command.uid(NOBODY).gid(NOBODY)
 }
