@@ -177,7 +177,11 @@ fn parts(table: &mut Table, node: &Node) -> anyhow::Result<()> {
     };
     table.add(at("cgroup files with discovery and parsing", &read, String::new()));
     table.add(at("of it discovery", &discovery, "one fstat a directory".to_owned()));
-    table.add(at("of it parsing", &parse, format!("{} texts, {} KiB", texts.list.len(), texts.bytes() / 1024)));
+    table.add(at(
+        "of it parsing",
+        &parse,
+        format!("{} texts, {} KiB", texts.list.len(), texts.bytes() / 1024),
+    ));
     table.add(at("pods' net/dev and whether their processes live", &network, String::new()));
     table.add(at("the node's files", &host, String::new()));
     table.add(at("this process's own use", &own, String::new()));
@@ -261,4 +265,3 @@ pub(crate) fn only(subtree: &str, size: usize, ticks: u32) -> anyhow::Result<()>
     (WARM..ticks).for_each(|_| drop(ticking.tick()));
     Ok(())
 }
-

@@ -19,7 +19,8 @@ const MEASURED: u32 = 32;
 fn allocations(pods: usize) -> u64 {
     let node = files::Node::new(pods).unwrap();
     let mut sampler =
-        Sampler::open(node.config(), Metadata::Listed(Arc::clone(&node.index)), Vec::new()).unwrap();
+        Sampler::open(node.config(), Metadata::Listed(Arc::clone(&node.index)), Vec::new())
+            .unwrap();
     let (start, at) = (Instant::now(), SystemTime::now());
     let mut tick = |number: u32| {
         let since = Duration::from_secs(10) * number;
