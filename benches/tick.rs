@@ -43,7 +43,11 @@ pub(crate) struct Ticking {
 impl Ticking {
     /// Opens it and ticks until all is known.
     pub(crate) fn warm(config: sampler::Config, index: &Arc<Index>) -> anyhow::Result<Self> {
-        let sampler = Sampler::open(config, Metadata::Listed(Arc::clone(index)), Vec::new())?;
+        let sampler = Sampler::open(
+            config,
+            Metadata::Watch(tokio::sync::watch::channel(Arc::clone(index)).1, Arc::default()),
+            Vec::new(),
+        )?;
         let mut ticking = Self { sampler, start: (Instant::now(), SystemTime::now()), ticks: 0 };
         (0..WARM).for_each(|_| drop(ticking.tick()));
         Ok(ticking)
