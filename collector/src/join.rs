@@ -131,7 +131,8 @@ impl Joiner {
     pub fn join(&mut self, input: &Input<'_>) -> Arc<Snapshot> {
         self.cycle += 1;
         self.arrange(input);
-        let mut shared = self.recent[1].take().unwrap_or_else(|| Arc::new(Snapshot::excluding(&self.excluded)));
+        let mut shared =
+            self.recent[1].take().unwrap_or_else(|| Arc::new(Snapshot::excluding(&self.excluded)));
         if Arc::get_mut(&mut shared).is_none() {
             // Somebody still reads the old one.
             shared = Arc::new(Snapshot::excluding(&self.excluded));

@@ -158,7 +158,8 @@ fn unknown(known: &Index, cgroups: &[Cgroup]) -> Vec<Unknown> {
         Scope::Pod(uid) => known.pod(*uid).is_none().then_some(Unknown::Pod(*uid)),
         Scope::Container { pod, id } => {
             let pod = pod.and_then(|uid| known.pod(uid));
-            let is_in_pod = pod.is_some_and(|pod| pod.containers.iter().any(|container| container.is(id)));
+            let is_in_pod =
+                pod.is_some_and(|pod| pod.containers.iter().any(|container| container.is(id)));
             (!is_in_pod && known.container(id).is_none()).then(|| Unknown::Container(id.clone()))
         }
     };

@@ -1,7 +1,7 @@
 //! The one table of every series: name, kind, unit, help, extra labels and where the number comes from.
 //!
 //! Names are the field's: cAdvisor's `container_*`, the kubelet's `pod_*` and `node_*` of
-//! `/metrics/resource`, kube-state-metrics' `kube_*`, node_exporter's `node_*`; `podmeter_*` only where
+//! `/metrics/resource`, kube-state-metrics' `kube_*`, `node_exporter`'s `node_*`; `podmeter_*` only where
 //! no convention exists. A pod's own cgroup has names of its own instead of `container_*` with an empty
 //! `container` label, so that a `sum` over `container_*` counts everything once.
 //! `docs/metrics.md` is generated from this table.

@@ -28,9 +28,9 @@ pub struct Counters {
 pub struct Cpu {
     /// All CPU time. v1 `cpuacct.usage` (ns), v2 `cpu.stat usage_usec`.
     pub usage: Option<Duration>,
-    /// CPU time in user mode. v1 `cpuacct.stat user` (USER_HZ), v2 `cpu.stat user_usec`.
+    /// CPU time in user mode. v1 `cpuacct.stat user` (`USER_HZ`), v2 `cpu.stat user_usec`.
     pub user: Option<Duration>,
-    /// CPU time in kernel mode. v1 `cpuacct.stat system` (USER_HZ), v2 `cpu.stat system_usec`.
+    /// CPU time in kernel mode. v1 `cpuacct.stat system` (`USER_HZ`), v2 `cpu.stat system_usec`.
     pub system: Option<Duration>,
     /// Bandwidth periods that have elapsed with something to run. `cpu.stat nr_periods`.
     pub periods: Option<u64>,
@@ -61,7 +61,8 @@ impl CpuQuota {
     #[must_use]
     pub fn cores(&self) -> Option<f64> {
         let Limit::At(quota) = self.quota else { return None };
-        (!self.period.is_zero()).then(|| quota.as_secs_f64() / self.period.as_secs_f64())
+        // Whole nanoseconds, so that 150000/100000 is 1.5 and not a little less.
+        (!self.period.is_zero()).then(|| quota.as_nanos() as f64 / self.period.as_nanos() as f64)
     }
 }
 

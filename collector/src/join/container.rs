@@ -101,7 +101,7 @@ impl Emit<'_, '_> {
         match &status.state {
             State::Waiting(reason) => self.reason(names.waiting_reason, entity, reason.as_ref()),
             State::Terminated(end) => {
-                self.reason(names.terminated_reason, entity, end.reason.as_ref())
+                self.reason(names.terminated_reason, entity, end.reason.as_ref());
             }
             State::Running(_) | State::Unknown => {}
         }

@@ -102,7 +102,7 @@ impl Plan<'_> {
         let mut unnamed: HashMap<usize, Vec<usize>> = HashMap::new();
         let by_uid: HashMap<PodUid, usize> =
             layout.pods.iter().enumerate().map(|(at, slot)| (slot.pod.uid, at)).collect();
-        let by_id = container_ids(&layout.pods);
+        let named_by = container_ids(&layout.pods);
         for (at, row) in self.rows.iter().enumerate() {
             match &row.scope {
                 Scope::Pod(uid) => {
@@ -119,7 +119,7 @@ impl Plan<'_> {
                     let owner = pod
                         .and_then(|uid| self.index.pod(uid))
                         .and_then(|pod| by_uid.get(&pod.uid));
-                    match (by_id.get(id), owner) {
+                    match (named_by.get(id), owner) {
                         (Some(Known::Current(slot, container)), _) => {
                             layout.pods[*slot].containers[*container].row = Some(at);
                             layout.census.labelled += 1;

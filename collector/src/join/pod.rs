@@ -25,8 +25,9 @@ impl Emit<'_, '_> {
         }
         // In the host's network namespace everything would be counted once for each such pod.
         if !slot.pod.host_network {
-            let interfaces = (self.input.interfaces)(slot.named);
-            interfaces.iter().for_each(|interface| self.interface(entity, interface));
+            for interface in (self.input.interfaces)(slot.named) {
+                self.interface(entity, interface);
+            }
         }
         for (container, slot) in slot.pod.containers.iter().zip(&mut slot.containers) {
             self.container(slot, container, pasts);

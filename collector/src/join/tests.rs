@@ -1,4 +1,5 @@
 //! The join on hand-made rows and pods: whose numbers go where, and which rules keep them honest.
+#![expect(clippy::float_cmp, reason = "values are handed on, not computed, or exact in binary")]
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::*;
 use crate::cgroup::{ContainerId, Counters, CpuQuota, Limit, Scope};
 use crate::labels::Origin;
 use crate::pods::model::{
-    Amounts, Container, Pod, Resources, Role, State, Status, Termination, Workload,
+    Amounts, Container, Cut, Phase, Pod, Resources, Role, State, Status, Termination, Workload,
 };
 use crate::schema::{Id, Kernel, Series};
 
@@ -36,12 +37,12 @@ fn pod(n: u128, name: &str, containers: Vec<Container>) -> Pod {
         workload: Workload { kind: "Deployment".into(), name: "cart".into() },
         owner: None,
         labels: vec![label("role", "api"), label("version", "canary")],
-        cut: Default::default(),
+        cut: Cut::default(),
         host_network: false,
         ip: None,
         host_ip: None,
         priority_class: None,
-        phase: Default::default(),
+        phase: Phase::default(),
         reason: None,
         qos: None,
         ready: None,
@@ -99,7 +100,9 @@ impl World {
 
     fn pods(&mut self, pods: Vec<Pod>) {
         let mut index = Index::default();
-        pods.into_iter().for_each(|pod| index.insert(Arc::new(pod)));
+        for pod in pods {
+            index.insert(Arc::new(pod));
+        }
         self.index = Arc::new(index);
     }
 

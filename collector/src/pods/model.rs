@@ -55,7 +55,7 @@ pub struct Pod {
     pub containers: Vec<Container>,
     /// Pod-level requests and limits (Kubernetes 1.32), if the spec has them.
     pub resources: Option<Resources>,
-    /// `spec.overhead`, from the RuntimeClass.
+    /// `spec.overhead`, from the `RuntimeClass`.
     pub overhead: Amounts,
 }
 

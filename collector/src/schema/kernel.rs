@@ -10,7 +10,11 @@ macro_rules! kernel {
         #[repr(u16)]
         pub enum Kernel { $($variant),* }
 
-        pub(super) const COUNT: u16 = [$(Kernel::$variant),*].len() as u16;
+        pub(super) const COUNT: u16 = {
+            let mut count = 0;
+            $(let _ = Kernel::$variant; count += 1;)*
+            count
+        };
 
         pub(super) static CONTAINER: [Metric; COUNT as usize] = [$(Metric {
             name: $container, kind: Kind::$kind, unit: Unit::$unit, scope: Scope::Container, labels: &[$($label),*], help: $help, v1: $v1, v2: $v2,
