@@ -11,7 +11,8 @@ pub(crate) const CASES: &[Case] = &[
     ("memory::held_memory_is_rss_and_stays_the_peak", held),
     ("memory::file_on_tmpfs_is_cache_that_cannot_be_reclaimed", shared),
     ("memory::file_on_disk_is_cache_outside_of_the_working_set", cached),
-    ("memory::limit_and_its_hits_are_told", limit),
+    ("memory::limit_is_told", limit),
+    ("memory::hits_of_the_limit_are_counted_while_pages_can_be_dropped", hits),
     ("memory::being_slowed_down_over_the_high_limit_is_counted", high),
 ];
 
@@ -94,15 +95,22 @@ fn limit() -> Shown {
     let tree = Tree::make();
     let container = tree.container();
     container.group.limit_memory(16 << 20);
-    let mut worker = Worker::start(&container.group);
     let page = agree(&container, MEMORY, || once(&tree));
-    let value = |page: &crate::Page, name| page.value(name, &container.labels());
-    assert_eq!(value(&page, "container_spec_memory_limit_bytes"), Some(16.0 * MIB));
+    let limit = page.value("container_spec_memory_limit_bytes", &container.labels());
+    assert_eq!(limit, Some(16.0 * MIB));
+    Ok(())
+}
+
+fn hits() -> Shown {
+    let disk = disk()?;
+    let tree = Tree::make();
+    let container = tree.container();
+    container.group.limit_memory(16 << 20);
+    let mut worker = Worker::start(&container.group);
     let page = agree(&container, MEMORY_EVENTS, || once(&tree));
+    let value = |page: &crate::Page, name| page.value(name, &container.labels());
     assert_eq!(value(&page, "container_memory_failcnt"), Some(0.0));
 
-    // More pages than fit, all of which can be dropped for new ones.
-    let disk = disk()?;
     worker.order(&format!("fill {disk}/podmeter-kernel-{} 32", container.id));
     let page = agree(&container, MEMORY_EVENTS, || once(&tree));
     assert!(value(&page, "container_memory_failcnt") > Some(0.0));

@@ -214,15 +214,16 @@ impl Group {
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));
     }
 
-    /// Limits memory, without a way out into swap: as the kubelet does.
+    /// Limits memory, without a way out into swap.
     pub(crate) fn limit_memory(&self, bytes: u64) {
         let (memory, swap, most) = match version() {
             Version::V1 => ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", bytes),
             Version::V2 => ("memory.max", "memory.swap.max", 0),
         };
         self.write(memory, bytes);
-        // Absent where the kernel does not count swap.
-        if self.file(swap).exists() {
+        // Only where there is swap: with this limit v1 counts no hits of the other any more.
+        let has_swap = fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1);
+        if has_swap && self.file(swap).exists() {
             self.write(swap, most);
         }
     }

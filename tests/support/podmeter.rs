@@ -108,8 +108,12 @@ impl Agent {
         };
         let kept = log.clone();
         thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
-        let agent = Self { child, address, log };
-        until("the first page", || agent.ask());
+        let mut agent = Self { child, address, log };
+        until("the first page", || {
+            let ended = agent.child.try_wait().unwrap();
+            assert_eq!(ended, None, "podmeter run ended");
+            agent.ask()
+        });
         agent
     }
 
