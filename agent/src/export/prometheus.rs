@@ -30,6 +30,8 @@ use collector::snapshot::Snapshot;
 pub use format::{Escaping, Format, Syntax};
 pub use sink::{Flushing, Sink};
 
+pub(crate) use labels::series_name;
+
 use labels::Style;
 
 /// Writes a snapshot, and tells the sink after each family that what it holds may go.

@@ -17,7 +17,9 @@ pub fn parse(text: &str) -> Option<f64> {
     }
     // Rust's parser also reads the exponent, correctly rounded; a multiplication would not be.
     let value = match suffix.strip_prefix(['e', 'E']) {
-        Some(exponent) if !exponent.is_empty() => {
+        Some(exponent)
+            if exponent.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)) =>
+        {
             exponent.parse::<i32>().ok()?;
             format!("{number}e{exponent}").parse::<f64>().ok()?
         }

@@ -98,10 +98,10 @@ impl Format {
             Escaping::AllowUtf8 => "; escaping=allow-utf-8",
         };
         let (media, params) = (self.syntax.media(), self.syntax.params());
-        let params: String =
+        let params: Vec<String> =
             params.iter().map(|(name, value)| format!("; {name}={value}")).collect();
         let charset = if self.syntax == Syntax::Protobuf { "" } else { "; charset=utf-8" };
-        format!("{media}{params}{charset}{escaping}")
+        format!("{media}{}{charset}{escaping}", params.concat())
     }
 }
 

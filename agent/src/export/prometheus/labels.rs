@@ -36,7 +36,7 @@ impl Style {
             match self {
                 Self::ClassicText | Self::Utf8Text => text(&mut out, &name, &label.value),
                 Self::ClassicProtobuf | Self::Utf8Protobuf => {
-                    protobuf(&mut out, &name, &label.value)
+                    protobuf(&mut out, &name, &label.value);
                 }
             }
         }
@@ -125,4 +125,14 @@ pub(super) fn string(out: &mut Vec<u8>, number: u32, value: &str) {
     encode_key(number, WireType::LengthDelimited, out);
     encode_varint(value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
+}
+
+/// A series' name as a person reads it, such as `podmeter_memory_limit_ratio{basis="working_set"}`.
+pub(crate) fn series_name(name: &str, extra: Option<&LabelSet>) -> String {
+    match extra.map(|extra| Style::ClassicText.bytes(extra)) {
+        Some(labels) if !labels.is_empty() => {
+            format!("{name}{{{}}}", String::from_utf8_lossy(labels))
+        }
+        _ => name.to_owned(),
+    }
 }

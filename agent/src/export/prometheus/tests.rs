@@ -88,7 +88,9 @@ fn small() -> Snapshot {
     snapshot.add(Series::NodeOomKills.into(), node, None, 4.0);
     snapshot.add(Series::BuildInfo.into(), agent, extra("version", "0.1.0"), 1.0);
     let mut durations = Histogram::new(histogram::SECONDS);
-    [0.0002, 0.004, 0.004, 9.0].into_iter().for_each(|value| durations.observe(value));
+    for value in [0.0002, 0.004, 0.004, 9.0] {
+        durations.observe(value);
+    }
     snapshot.add_histogram(Series::TickDuration.into(), agent, Arc::new(durations));
     snapshot
 }
@@ -119,7 +121,7 @@ fn samples(family: &model::MetricFamily) -> Vec<Sample> {
             .collect();
         assert_eq!(labels.len(), metric.label.len(), "a label stands twice");
         let mut sample = |suffix: &str, labels: &Labels, value: f64| {
-            samples.push(Sample { name: format!("{name}{suffix}"), labels: labels.clone(), value })
+            samples.push(Sample { name: format!("{name}{suffix}"), labels: labels.clone(), value });
         };
         if let Some(histogram) = &metric.histogram {
             for bucket in &histogram.bucket {

@@ -28,16 +28,17 @@ pub(super) fn render(
         snapshot.entities().iter().map(|entity| style.bytes(&entity.labels)).collect();
     for id in Id::all() {
         let metric = id.metric();
-        match metric.kind {
-            Kind::Counter | Kind::Gauge => {
-                let points = snapshot.points(id);
-                if points.is_empty() {
-                    continue;
-                }
-                header(sink.buffer(), metric, dialect);
-                family(sink.buffer(), metric.name, points, &entities, style);
-            }
-            Kind::Histogram => histograms(sink.buffer(), snapshot, id, &entities, style, dialect),
+        let points = snapshot.points(id);
+        if points.is_empty()
+            && (metric.kind != Kind::Histogram || snapshot.histograms(id).next().is_none())
+        {
+            continue;
+        }
+        let out = sink.buffer();
+        header(out, metric, dialect);
+        family(out, metric.name, points, &entities, style);
+        if metric.kind == Kind::Histogram {
+            histograms(out, snapshot, id, &entities, style);
         }
         sink.family_done()?;
     }
@@ -112,25 +113,13 @@ fn series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], extra: &[u8]) {
     out.push(b' ');
 }
 
-fn histograms(
-    out: &mut Vec<u8>,
-    snapshot: &Snapshot,
-    id: Id,
-    entities: &[&[u8]],
-    style: Style,
-    dialect: Dialect,
-) {
-    let metric = id.metric();
-    let mut first = true;
+fn histograms(out: &mut Vec<u8>, snapshot: &Snapshot, id: Id, entities: &[&[u8]], style: Style) {
     let mut extra = Vec::new();
     for point in snapshot.histograms(id) {
         let Some(labels) = entities.get(point.entity as usize) else { continue };
-        if std::mem::take(&mut first) {
-            header(out, metric, dialect);
-        }
         extra.clear();
         extra.extend_from_slice(point.extra.as_ref().map_or(&[][..], |extra| style.bytes(extra)));
-        histogram(out, metric.name, labels, &mut extra, &point.value);
+        histogram(out, id.metric().name, labels, &mut extra, &point.value);
     }
 }
 

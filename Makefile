@@ -1,0 +1,51 @@
+# `make test` sets up a fresh Debian machine with Rust and runs every suite. `make help` lists the rest.
+
+CARGO ?= cargo
+RELEASE = target/release/podmeter
+# Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
+export PODMETER_TEST_BIN = $(abspath $(RELEASE))
+
+.PHONY: help setup build demo test unit integration kernel cluster lint deny fuzz bench docs
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: ## installs what the tests need from Debian's packages
+	@tests/setup
+
+build: ## the release binary
+	$(CARGO) build --release --bin podmeter
+
+demo: ## real containers, pods and series on this machine, no cluster needed
+	$(CARGO) run --release -- demo
+
+test: setup unit integration build kernel cluster ## every suite
+
+unit: ## unit and property tests of both crates
+	$(CARGO) test --workspace --lib --bins
+
+integration: ## the real binary against cgroup trees and a fake API server
+	$(CARGO) test -p agent --test watch --test cli --test allocations
+
+kernel: build ## the real binary on this machine's kernel and on a guest's cgroup v2
+	$(CARGO) test -p agent --test kernel -- --nocapture
+
+cluster: build ## the release binary on a real one-node Kubernetes
+	$(CARGO) test -p agent --test cluster -- --nocapture
+
+lint: ## formatting, clippy, documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+deny: ## licences, sources, duplicate crates; advisories where the database can be had
+	@tests/deny
+
+fuzz: ## every fuzz target for a few seconds; SECONDS_EACH=600 for a real run
+	@fuzz/run
+
+bench: ## the benchmarks; rewrites the table in benches/README.md
+	@benches/run
+
+docs: ## regenerates what is generated from the code: docs/metrics.md and the golden files
+	UPDATE_GOLDEN=1 $(CARGO) test --workspace --quiet

@@ -1,0 +1,246 @@
+//! `podmeter run`: puts the parts together, in the order in which they depend on each other.
+//!
+//! Settings are checked first, then the listeners are bound, then everything starts. One thread serves
+//! and watches, one samples: more would cost memory and gain nothing, since a tick takes milliseconds.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use collector::cgroup::file::raise_limit;
+use collector::pods::health::{Feed, Health};
+use collector::pods::index::Index;
+use collector::pods::labels::Rules;
+use collector::pods::observe::Observer;
+use collector::pods::watch::{self, Pace, Watch};
+use collector::pods::{client, standalone::Standalone};
+use collector::sampler::{Metadata, Sampler};
+use collector::snapshot::Contribute;
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch::Receiver;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::cli::Launch;
+use crate::config::{self, Host, Settings, Source};
+use crate::logs;
+use crate::server::health::{Check, Readiness};
+use crate::server::{self, Server, Stats};
+use crate::tasks::{Signals, Stage, Tasks};
+use crate::tick::{Cycle, Ticks};
+
+/// Longest time that stopping may take; Kubernetes grants 30 s before it kills.
+const GRACE: Duration = Duration::from_secs(10);
+/// The sampling thread's stack. A tick recurses nowhere; what is never touched costs nothing anyway.
+const STACK: usize = 1 << 20;
+/// How long after the first list an include pattern may stay without a match before that is worth a word.
+const MATCHED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Runs the agent until a signal.
+///
+/// # Errors
+/// Wrong settings, a listener that cannot be bound, or a part that fails.
+pub fn run(launch: &Launch) -> anyhow::Result<()> {
+    let settings = config::load(launch, &Host::here())?;
+    logs::start(&settings.log);
+    runtime()?.block_on(async {
+        Signals::install()?
+            .around(async |stop| {
+                let listeners = bind(&settings.listen).await?;
+                let client = connect(&settings).await?;
+                Agent { settings: &settings, client, listeners }.run(stop).await
+            })
+            .await
+    })
+}
+
+/// The runtime of every command: one thread, and few for what blocks (name look-ups).
+///
+/// # Errors
+/// When the kernel gives no epoll instance.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(4).thread_stack_size(256 * 1024).build().context("cannot start")
+}
+
+/// A client for the API server, if the settings want one. Nothing is sent yet.
+///
+/// # Errors
+/// When there is no service account, or the kubeconfig is of no use.
+pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Option<Client>> {
+    Ok(match &settings.source {
+        Source::InCluster => Some(client::in_cluster()?),
+        Source::Kubeconfig(path) => Some(client::from_kubeconfig(path).await?),
+        Source::Standalone => None,
+    })
+}
+
+/// Binds every address, or says which one cannot be and why.
+///
+/// # Errors
+/// When an address is taken, not this machine's, or needs a right.
+pub(crate) async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        let listener = TcpListener::bind(address).await.map_err(|error| refused(*address, error))?;
+        info!(address = %listener.local_addr()?, "listening");
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+/// What a failed bind means and what to do about it.
+pub(crate) fn refused(address: SocketAddr, error: io::Error) -> anyhow::Error {
+    let port = address.port();
+    let fix = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("something else listens there (see ss -ltnp sport = :{port}); stop it, or choose another address with --listen")
+        }
+        io::ErrorKind::AddrNotAvailable => "it is no address of this machine; 0.0.0.0 stands for all".to_owned(),
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a right; choose a higher one".to_owned(),
+        _ => "choose another address with --listen".to_owned(),
+    };
+    anyhow!(error).context(format!("cannot listen on {address}: {fix}"))
+}
+
+/// The rules and everything else that the watch needs to know.
+///
+/// # Errors
+/// None once the settings are checked.
+pub(crate) fn watching(settings: &Settings) -> anyhow::Result<watch::Settings> {
+    let rules = Rules::new(&settings.labels).map_err(|bad| anyhow!("{} label patterns are not globs", bad.len()))?;
+    Ok(watch::Settings { node: settings.node.to_string(), rules, pace: Pace::default() })
+}
+
+/// Names from this machine's own files.
+pub(crate) fn standalone(settings: &Settings, rules: Rules) -> Metadata {
+    Metadata::Standalone(Box::new(Standalone::open(Path::new("/"), &settings.node, rules)))
+}
+
+/// The agent, ready to run.
+pub(crate) struct Agent<'a> {
+    /// What to do.
+    pub(crate) settings: &'a Settings,
+    /// The way to the API server; `None` for standalone.
+    pub(crate) client: Option<Client>,
+    /// Bound already, so that a taken port is known before anything starts.
+    pub(crate) listeners: Vec<TcpListener>,
+}
+
+impl Agent<'_> {
+    /// Runs until `stop`.
+    ///
+    /// # Errors
+    /// When a part fails or does not end in time.
+    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        if let Err(error) = raise_limit() {
+            warn!(%error, "cannot raise the limit of open files; nodes with many containers need some 17 for each");
+        }
+        let mut tasks = Tasks::default();
+        let mut contributors: Vec<Box<dyn Contribute>> = Vec::new();
+        let stats = Stats::default();
+        contributors.push(Box::new(stats.clone()));
+        let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
+        let ticks = self.sample(&mut tasks, metadata, contributors)?;
+        self.serve(&mut tasks, ticks, health, stats);
+        tasks.finish(stop.cancelled_owned(), GRACE).await
+    }
+
+    /// Starts the watch, if there is an API server to watch.
+    fn metadata(
+        &self,
+        tasks: &mut Tasks,
+        contributors: &mut Vec<Box<dyn Contribute>>,
+    ) -> anyhow::Result<(Metadata, Option<Arc<Health>>)> {
+        let watching = watching(self.settings)?;
+        let Some(client) = self.client.clone() else {
+            return Ok((standalone(self.settings, watching.rules), None));
+        };
+        let feeds: &[Feed] = if watching.rules.wants_namespaces() { &Feed::ALL } else { &[Feed::Pods, Feed::Node] };
+        let rules = watching.rules.clone();
+        let (watch, index, health) = Watch::new(client, watching)?;
+        contributors.push(Box::new(Observer::new(health.clone(), feeds)));
+        let (seen, synced) = (index.clone(), health.clone());
+        tasks.start(Stage::Watch, "pod watch", |stop| async move {
+            tokio::select! {
+                ended = watch.run(stop) => Ok(ended?),
+                never = hint(rules, seen, synced) => match never {},
+            }
+        });
+        Ok((Metadata::Watch(index, health.clone()), Some(health)))
+    }
+
+    fn sample(&self, tasks: &mut Tasks, metadata: Metadata, contributors: Vec<Box<dyn Contribute>>) -> anyhow::Result<Ticks> {
+        let config = self.settings.sampler();
+        let (cycle, ticks) = Cycle::new(self.settings.interval);
+        tasks.start_thread(Stage::Sample, "sampling thread", STACK, move |stop| {
+            cycle.block(&stop, || {
+                let mut sampler = Sampler::open(config, metadata, contributors)?;
+                Ok(move |now, at| sampler.tick(now, at))
+            })
+        })?;
+        Ok(ticks)
+    }
+
+    fn serve(self, tasks: &mut Tasks, ticks: Ticks, health: Option<Arc<Health>>, stats: Stats) {
+        let defaults = server::Settings::default();
+        let settings = server::Settings { stuck_after: defaults.stuck_after.max(3 * self.settings.interval), ..defaults };
+        let server = Server::new(settings, ticks.clone(), readiness(ticks, health), stats);
+        tasks.start(Stage::Serve, "server", |stop| server.run(self.listeners, stop));
+    }
+}
+
+/// Ready with a first snapshot and, where there is an API server, a first complete list. The listeners are
+/// bound before anyone can ask.
+fn readiness(ticks: Ticks, health: Option<Arc<Health>>) -> Readiness {
+    let mut checks: Vec<Box<dyn Fn() -> Check + Send + Sync>> = vec![Box::new(move || match ticks.latest() {
+        Some(_) => Check::ok("snapshot"),
+        None => Check::failed("snapshot", "there has been no tick yet", "wait; if this stays, the log says why"),
+    })];
+    if let Some(health) = health {
+        checks.push(Box::new(move || match health.is_synced(Feed::Pods) {
+            true => Check::ok("pods"),
+            false => {
+                let trouble = health.trouble(Feed::Pods);
+                let why = trouble.map_or_else(|| "the API server has not answered yet".to_owned(), |trouble| trouble.to_string());
+                Check::failed("pods", format!("no complete list of pods yet: {why}"), "series go out under uids meanwhile; podmeter check tells more")
+            }
+        }));
+    }
+    Readiness::new(checks)
+}
+
+/// Says once which include patterns match nothing: most often a misspelt key, which would go unnoticed.
+async fn hint(rules: Rules, mut index: Receiver<Arc<Index>>, health: Arc<Health>) -> std::convert::Infallible {
+    // The sender lives in the watch beside this; it goes when both do.
+    let _ = index.wait_for(|_| health.is_synced(Feed::Pods)).await;
+    tokio::time::sleep(MATCHED_WITHIN).await;
+    for never in rules.never_matched(&index.borrow()) {
+        warn!(key = never.list, pattern = never.pattern, "no pod of this node has a key that matches; check the spelling");
+    }
+    std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_fix() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let text = format!("{:#}", bind(&[address]).await.unwrap_err());
+        assert!(text.starts_with(&format!("cannot listen on {address}: something else listens there")), "{text}");
+        assert!(text.contains("--listen"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_told_apart() {
+        let text = format!("{:#}", bind(&["192.0.2.1:0".parse().unwrap()]).await.unwrap_err());
+        assert!(text.contains("no address of this machine"), "{text}");
+    }
+}

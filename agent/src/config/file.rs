@@ -1,0 +1,160 @@
+//! The file as written: which keys there are and of what kind. What they mean is [`super::settings`]'s business.
+
+use std::fs;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use collector::pods::labels::Filter;
+use serde_json::Value;
+
+use super::Faults;
+use super::section::Section;
+use crate::cli::LogFormat;
+
+/// Far more than any sensible file has; a wrong path (a device, a log) is refused instead of read.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// One key, for the docs page and the hints.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted path.
+    pub path: &'static str,
+    /// The default as one would write it; empty where it depends on the place.
+    pub default: &'static str,
+}
+
+/// Every key there is, in the order of the docs page.
+pub const KEYS: &[Key] = &[
+    Key { path: "node", default: "" },
+    Key { path: "interval", default: "10s" },
+    Key { path: "listen", default: "[\"0.0.0.0:9464\"]" },
+    Key { path: "standalone", default: "false" },
+    Key { path: "cgroup.root", default: "/sys/fs/cgroup" },
+    Key { path: "cgroup.subtree", default: "/" },
+    Key { path: "proc", default: "/proc" },
+    Key { path: "kubernetes.kubeconfig", default: "" },
+    Key { path: "kubernetes.namespace_labels", default: "[]" },
+    Key { path: "labels.include", default: "[]" },
+    Key { path: "labels.exclude", default: "[]" },
+    Key { path: "labels.max_count", default: "24" },
+    Key { path: "labels.max_length", default: "128" },
+    Key { path: "annotations.include", default: "[]" },
+    Key { path: "annotations.exclude", default: "[]" },
+    Key { path: "metrics.exclude", default: "[]" },
+    Key { path: "log.filter", default: "info" },
+    Key { path: "log.format", default: "text" },
+];
+
+/// What was written. `None` is a key that is not there.
+#[derive(Debug, Default, PartialEq)]
+#[allow(missing_docs, reason = "docs/configuration.md describes each key")]
+pub struct File {
+    pub node: Option<String>,
+    pub interval: Option<Duration>,
+    pub listen: Option<Vec<SocketAddr>>,
+    pub standalone: Option<bool>,
+    pub cgroup_root: Option<PathBuf>,
+    pub cgroup_subtree: Option<String>,
+    pub proc: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
+    pub namespace_labels: Vec<String>,
+    pub labels: Filter,
+    pub max_count: Option<usize>,
+    pub max_length: Option<usize>,
+    pub annotations: Filter,
+    pub metrics_exclude: Vec<String>,
+    pub log_filter: Option<String>,
+    pub log_format: Option<LogFormat>,
+}
+
+/// Reads the file at `path`; whatever is wrong goes to `faults`.
+pub fn read(path: &Path, faults: &mut Faults) -> File {
+    let name = path.display().to_string();
+    let mut text = String::new();
+    match fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)) {
+        Err(error) => faults.add(&name, format_args!("cannot read it: {error}")),
+        Ok(_) if text.len() as u64 > MAX_BYTES => faults.add(&name, format_args!("more than {} KiB: not a configuration file", MAX_BYTES / 1024)),
+        Ok(_) => return parse(&name, &text, faults),
+    }
+    File::default()
+}
+
+/// Reads the text of a file called `name`.
+pub fn parse(name: &str, text: &str, faults: &mut Faults) -> File {
+    // Only comments: YAML has no document there, and nothing is set.
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---") {
+        return File::default();
+    }
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(value) => sections(value, faults),
+        Err(error) => {
+            let place = error.location().map(|at| format!("{name}:{}:{}", at.line(), at.column()));
+            let said = error.without_snippet().to_string();
+            faults.add(&place.unwrap_or_else(|| name.to_owned()), said.lines().next().unwrap_or("not YAML"));
+            File::default()
+        }
+    }
+}
+
+fn sections(value: Value, faults: &mut Faults) -> File {
+    let mut top = Section::new(String::new(), value, faults);
+    let mut file = File {
+        node: top.text("node"),
+        interval: top.duration("interval"),
+        standalone: top.flag("standalone"),
+        proc: top.text("proc").map(PathBuf::from),
+        listen: addresses(&mut top),
+        ..File::default()
+    };
+    top.inside("cgroup", |cgroup| {
+        file.cgroup_root = cgroup.text("root").map(PathBuf::from);
+        file.cgroup_subtree = cgroup.text("subtree");
+    });
+    top.inside("kubernetes", |kubernetes| {
+        file.kubeconfig = kubernetes.text("kubeconfig").map(PathBuf::from);
+        file.namespace_labels = kubernetes.texts("namespace_labels").unwrap_or_default();
+    });
+    top.inside("labels", |labels| {
+        file.labels = filter(labels);
+        file.max_count = labels.number("max_count", 0..=256);
+        file.max_length = labels.number("max_length", 1..=256);
+    });
+    file.annotations = top.inside("annotations", filter);
+    file.metrics_exclude = top.inside("metrics", |metrics| metrics.texts("exclude")).unwrap_or_default();
+    top.inside("log", |log| {
+        file.log_filter = log.text("filter");
+        file.log_format = log.parsed("format", "text or json", |text| <LogFormat as clap::ValueEnum>::from_str(text, false).ok());
+    });
+    top.finish();
+    file
+}
+
+fn filter(section: &mut Section<'_>) -> Filter {
+    Filter { include: section.texts("include").unwrap_or_default(), exclude: section.texts("exclude").unwrap_or_default() }
+}
+
+fn addresses(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
+    let texts = section.texts("listen")?;
+    let parsed = texts.iter().enumerate().filter_map(|(at, text)| match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            section.fault("listen", at, format_args!("{text:?} is not an address with a port; write {:?}", address_hint(text)));
+            None
+        }
+    });
+    Some(parsed.collect())
+}
+
+/// What was probably meant: a port alone, or an address alone.
+fn address_hint(text: &str) -> String {
+    let text = text.trim_start_matches("http://").trim_matches('/');
+    if let Ok(port) = text.trim_start_matches([':', '*']).parse::<u16>() {
+        return format!("0.0.0.0:{port}");
+    }
+    match text.parse::<std::net::IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, 9464).to_string(),
+        Err(_) => "0.0.0.0:9464".to_owned(),
+    }
+}
