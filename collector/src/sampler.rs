@@ -107,7 +107,13 @@ impl Sampler {
                 (index.borrow().clone(), health.is_synced(Feed::Pods))
             }
             Metadata::Listed(index) => (index.clone(), true),
-            Metadata::Standalone(standalone) => (standalone.index(self.cgroups.cgroups()), false),
+            Metadata::Standalone(standalone) => {
+                let unknown: Vec<_> = self.cgroups.cgroups().iter().map(|cgroup| match &cgroup.scope {
+                    cgroup::Scope::Pod(uid) => crate::pods::standalone::Unknown::Pod(*uid),
+                    cgroup::Scope::Container { id, .. } => crate::pods::standalone::Unknown::Container(id.clone()),
+                }).collect();
+                (standalone.index(&unknown), false)
+            }
         };
         // A pod in the host's network namespace has the node's counters, not its own.
         let wanted = |uid| {
