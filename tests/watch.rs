@@ -2,6 +2,8 @@
 //!
 //! Waits are on what the watch publishes, with a generous limit; nothing sleeps to let something happen.
 
+#![allow(clippy::unwrap_used, reason = "helpers of a suite are tests too")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -142,7 +144,7 @@ async fn thousand_pods_come_in_one_list_from_the_cache_and_nothing_else_is_asked
         match seen.path.as_str() {
             "/api/v1/pods" => assert_eq!(seen.parameter("fieldSelector"), Some("spec.nodeName=n1")),
             "/api/v1/nodes" => {
-                assert_eq!(seen.parameter("fieldSelector"), Some("metadata.name=n1"))
+                assert_eq!(seen.parameter("fieldSelector"), Some("metadata.name=n1"));
             }
             other => panic!("{other} was asked for"),
         }

@@ -64,7 +64,12 @@ pub fn run(launch: &Launch) -> anyhow::Result<()> {
 /// When the kernel gives no epoll instance.
 pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().max_blocking_threads(4).thread_stack_size(256 * 1024).build().context("cannot start")
+    builder
+        .enable_all()
+        .max_blocking_threads(4)
+        .thread_stack_size(256 * 1024)
+        .build()
+        .context("cannot start")
 }
 
 /// A client for the API server, if the settings want one. Nothing is sent yet.
@@ -86,7 +91,8 @@ pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Option<Client
 pub(crate) async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
-        let listener = TcpListener::bind(address).await.map_err(|error| refused(*address, error))?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| refused(*address, error))?;
         info!(address = %listener.local_addr()?, "listening");
         listeners.push(listener);
     }
@@ -98,10 +104,16 @@ pub(crate) fn refused(address: SocketAddr, error: io::Error) -> anyhow::Error {
     let port = address.port();
     let fix = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("something else listens there (see ss -ltnp sport = :{port}); stop it, or choose another address with --listen")
+            format!(
+                "something else listens there (see ss -ltnp sport = :{port}); stop it, or choose another address with --listen"
+            )
         }
-        io::ErrorKind::AddrNotAvailable => "it is no address of this machine; 0.0.0.0 stands for all".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a right; choose a higher one".to_owned(),
+        io::ErrorKind::AddrNotAvailable => {
+            "it is no address of this machine; 0.0.0.0 stands for all".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need a right; choose a higher one".to_owned()
+        }
         _ => "choose another address with --listen".to_owned(),
     };
     anyhow!(error).context(format!("cannot listen on {address}: {fix}"))
@@ -112,7 +124,8 @@ pub(crate) fn refused(address: SocketAddr, error: io::Error) -> anyhow::Error {
 /// # Errors
 /// None once the settings are checked.
 pub(crate) fn watching(settings: &Settings) -> anyhow::Result<watch::Settings> {
-    let rules = Rules::new(&settings.labels).map_err(|bad| anyhow!("{} label patterns are not globs", bad.len()))?;
+    let rules = Rules::new(&settings.labels)
+        .map_err(|bad| anyhow!("{} label patterns are not globs", bad.len()))?;
     Ok(watch::Settings { node: settings.node.to_string(), rules, pace: Pace::default() })
 }
 
@@ -160,7 +173,8 @@ impl Agent<'_> {
         let Some(client) = self.client.clone() else {
             return Ok((standalone(self.settings, watching.rules), None));
         };
-        let feeds: &[Feed] = if watching.rules.wants_namespaces() { &Feed::ALL } else { &[Feed::Pods, Feed::Node] };
+        let feeds: &[Feed] =
+            if watching.rules.wants_namespaces() { &Feed::ALL } else { &[Feed::Pods, Feed::Node] };
         let rules = watching.rules.clone();
         let (watch, index, health) = Watch::new(client, watching)?;
         contributors.push(Box::new(Observer::new(health.clone(), feeds)));
@@ -174,7 +188,12 @@ impl Agent<'_> {
         Ok((Metadata::Watch(index, health.clone()), Some(health)))
     }
 
-    fn sample(&self, tasks: &mut Tasks, metadata: Metadata, contributors: Vec<Box<dyn Contribute>>) -> anyhow::Result<Ticks> {
+    fn sample(
+        &self,
+        tasks: &mut Tasks,
+        metadata: Metadata,
+        contributors: Vec<Box<dyn Contribute>>,
+    ) -> anyhow::Result<Ticks> {
         let config = self.settings.sampler();
         let (cycle, ticks) = Cycle::new(self.settings.interval);
         tasks.start_thread(Stage::Sample, "sampling thread", STACK, move |stop| {
@@ -188,7 +207,10 @@ impl Agent<'_> {
 
     fn serve(self, tasks: &mut Tasks, ticks: Ticks, health: Option<Arc<Health>>, stats: Stats) {
         let defaults = server::Settings::default();
-        let settings = server::Settings { stuck_after: defaults.stuck_after.max(3 * self.settings.interval), ..defaults };
+        let settings = server::Settings {
+            stuck_after: defaults.stuck_after.max(3 * self.settings.interval),
+            ..defaults
+        };
         let server = Server::new(settings, ticks.clone(), readiness(ticks, health), stats);
         tasks.start(Stage::Serve, "server", |stop| server.run(self.listeners, stop));
     }
@@ -197,30 +219,51 @@ impl Agent<'_> {
 /// Ready with a first snapshot and, where there is an API server, a first complete list. The listeners are
 /// bound before anyone can ask.
 fn readiness(ticks: Ticks, health: Option<Arc<Health>>) -> Readiness {
-    let mut checks: Vec<Box<dyn Fn() -> Check + Send + Sync>> = vec![Box::new(move || match ticks.latest() {
-        Some(_) => Check::ok("snapshot"),
-        None => Check::failed("snapshot", "there has been no tick yet", "wait; if this stays, the log says why"),
-    })];
+    let mut checks: Vec<Box<dyn Fn() -> Check + Send + Sync>> =
+        vec![Box::new(move || match ticks.latest() {
+            Some(_) => Check::ok("snapshot"),
+            None => Check::failed(
+                "snapshot",
+                "there has been no tick yet",
+                "wait; if this stays, the log says why",
+            ),
+        })];
     if let Some(health) = health {
-        checks.push(Box::new(move || match health.is_synced(Feed::Pods) {
-            true => Check::ok("pods"),
-            false => {
-                let trouble = health.trouble(Feed::Pods);
-                let why = trouble.map_or_else(|| "the API server has not answered yet".to_owned(), |trouble| trouble.to_string());
-                Check::failed("pods", format!("no complete list of pods yet: {why}"), "series go out under uids meanwhile; podmeter check tells more")
+        checks.push(Box::new(move || {
+            if health.is_synced(Feed::Pods) {
+                return Check::ok("pods");
             }
+            let trouble = health.trouble(Feed::Pods);
+            let why = trouble.map_or_else(
+                || "the API server has not answered yet".to_owned(),
+                |trouble| trouble.to_string(),
+            );
+            let missing = format!("no complete list of pods yet: {why}");
+            Check::failed(
+                "pods",
+                missing,
+                "series go out under uids meanwhile; podmeter check tells more",
+            )
         }));
     }
     Readiness::new(checks)
 }
 
 /// Says once which include patterns match nothing: most often a misspelt key, which would go unnoticed.
-async fn hint(rules: Rules, mut index: Receiver<Arc<Index>>, health: Arc<Health>) -> std::convert::Infallible {
+async fn hint(
+    rules: Rules,
+    mut index: Receiver<Arc<Index>>,
+    health: Arc<Health>,
+) -> std::convert::Infallible {
     // The sender lives in the watch beside this; it goes when both do.
     let _ = index.wait_for(|_| health.is_synced(Feed::Pods)).await;
     tokio::time::sleep(MATCHED_WITHIN).await;
     for never in rules.never_matched(&index.borrow()) {
-        warn!(key = never.list, pattern = never.pattern, "no pod of this node has a key that matches; check the spelling");
+        warn!(
+            key = never.list,
+            pattern = never.pattern,
+            "no pod of this node has a key that matches; check the spelling"
+        );
     }
     std::future::pending().await
 }
@@ -234,7 +277,10 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
         let text = format!("{:#}", bind(&[address]).await.unwrap_err());
-        assert!(text.starts_with(&format!("cannot listen on {address}: something else listens there")), "{text}");
+        assert!(
+            text.starts_with(&format!("cannot listen on {address}: something else listens there")),
+            "{text}"
+        );
         assert!(text.contains("--listen"), "{text}");
     }
 

@@ -168,7 +168,9 @@ pub struct Demo {
 
 /// `podmeter top`
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "In a cluster: kubectl -n podmeter port-forward pod/<agent> 9464, then podmeter top.")]
+#[command(
+    after_help = "In a cluster: kubectl -n podmeter port-forward pod/<agent> 9464, then podmeter top."
+)]
 pub struct Top {
     /// The agent to ask
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9464")]
@@ -247,7 +249,9 @@ mod tests {
 
     #[test]
     fn listen_may_be_repeated() {
-        let Command::Run(launch) = parse("podmeter run --listen 127.0.0.1:1 --listen [::1]:2").unwrap().command else {
+        let Command::Run(launch) =
+            parse("podmeter run --listen 127.0.0.1:1 --listen [::1]:2").unwrap().command
+        else {
             panic!("not run");
         };
         assert_eq!(launch.listen.len(), 2);

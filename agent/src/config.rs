@@ -28,7 +28,9 @@ pub fn load(launch: &Launch, host: &Host) -> Result<Settings, Faults> {
     let mut faults = Faults::default();
     let written = match &launch.config {
         Some(path) => file::read(path, &mut faults),
-        None if Path::new(DEFAULT_PATH).exists() => file::read(Path::new(DEFAULT_PATH), &mut faults),
+        None if Path::new(DEFAULT_PATH).exists() => {
+            file::read(Path::new(DEFAULT_PATH), &mut faults)
+        }
         None => file::File::default(),
     };
     let settings = settings::validate(written, launch, host, &mut faults);

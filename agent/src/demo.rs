@@ -15,12 +15,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context;
-use collector::pods::{client, labels};
 use collector::cgroup;
+use collector::pods::{client, labels};
 use globset::GlobSet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::apiserver::ApiServer;
 use crate::app::{self, Agent};
@@ -51,7 +50,7 @@ pub fn run(flags: &Demo) -> anyhow::Result<()> {
                         let end = async {
                             tokio::time::sleep(lasting).await;
                             stop.cancel();
-                            std::future::pending().await
+                            std::future::pending::<()>().await;
                         };
                         tokio::select! {
                             outcome = demo => outcome,
@@ -69,23 +68,23 @@ async fn demo(flags: &Demo, log: LogSettings, stop: CancellationToken) -> anyhow
     let address = listener.local_addr()?;
     let server = ApiServer::start().await.context("cannot start the API server of the demo")?;
     // Made before the kubelet and so dropped after it: processes go first, then their cgroups.
-    let tree = match Tree::make() {
-        Ok(tree) => Some(tree),
-        Err(error) => {
-            warn!(error = format!("{error:#}"), "no processes of the demo run, and its pods have no kernel counters; run it as root to see them");
-            None
-        }
+    let (tree, refused) = match Tree::make() {
+        Ok(tree) => (Some(tree), None),
+        // The innermost cause is the kernel's word; what cgroups-rs says around it is for programmers.
+        Err(error) => (None, Some(error.root_cause().to_string())),
     };
     let settings = settings(flags, log, address, tree.as_ref());
     let mut kubelet = Kubelet::new(&server, tree.as_ref());
     let pods = kubelet.start().await?;
-    intro::print(address, &pods, tree.is_some())?;
+    intro::print(address, &pods, refused.as_deref())?;
     let client = client::at(server.url().parse()?)?;
     let agent = Agent { settings: &settings, client: Some(client), listeners: vec![listener] };
-    tokio::select! {
+    let outcome = tokio::select! {
         outcome = agent.run(stop) => outcome,
         error = kubelet.run() => Err(error),
-    }
+    };
+    kubelet.stop().await;
+    outcome
 }
 
 /// How to log, once the flags are checked.
@@ -120,7 +119,9 @@ async fn listen(asked: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     let address = asked.unwrap_or(LISTEN);
     match TcpListener::bind(address).await {
         Err(error) if asked.is_none() && error.kind() == io::ErrorKind::AddrInUse => {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("cannot listen on the loopback interface")
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .context("cannot listen on the loopback interface")
         }
         outcome => outcome.map_err(|error| app::refused(address, error)),
     }

@@ -4,6 +4,7 @@
 //! 0 all went well (a signal that ends `run` or `demo` included), 1 a failure at run time, 2 a wrong
 //! configuration or command line (clap's own code too), 3 `check` found something that will not work.
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use crate::{check, config};
@@ -22,9 +23,10 @@ pub fn code_for(error: &anyhow::Error) -> ExitCode {
 }
 
 fn number(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<config::Faults>()) {
+    let causes = || error.chain();
+    if causes().any(<dyn Error>::is::<config::Faults>) {
         USAGE
-    } else if error.chain().any(|cause| cause.is::<check::Unworkable>()) {
+    } else if causes().any(<dyn Error>::is::<check::Unworkable>) {
         UNWORKABLE
     } else {
         FAILURE

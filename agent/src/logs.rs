@@ -11,7 +11,8 @@ use crate::config::LogSettings;
 /// Starts logging. A second call changes nothing.
 pub fn start(settings: &LogSettings) {
     let filter = EnvFilter::builder().parse_lossy(&settings.filter);
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours(&io::stderr()));
+    let lines =
+        fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours(&io::stderr()));
     let started = match settings.format {
         LogFormat::Text => lines.with_target(false).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -60,7 +60,10 @@ fn metadata(settings: &Settings, strict: bool) -> anyhow::Result<Metadata> {
     let index = match listed {
         Err(error) if strict => return Err(error.context("the pods' names cannot be had")),
         Err(error) => {
-            warn!(error = format!("{error:#}"), "the pods' names cannot be had; series go out under uids");
+            warn!(
+                error = format!("{error:#}"),
+                "the pods' names cannot be had; series go out under uids"
+            );
             Index::default()
         }
         Ok(index) => index,

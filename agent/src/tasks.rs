@@ -41,8 +41,12 @@ pub struct Tasks {
 
 impl Tasks {
     /// Starts a task. It gets a token that says when to end; ending earlier ends the agent.
-    pub fn start<F>(&mut self, stage: Stage, name: &'static str, work: impl FnOnce(CancellationToken) -> F)
-    where
+    pub fn start<F>(
+        &mut self,
+        stage: Stage,
+        name: &'static str,
+        work: impl FnOnce(CancellationToken) -> F,
+    ) where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let work = work(self.stops[stage as usize].clone());
@@ -63,14 +67,17 @@ impl Tasks {
     ) -> anyhow::Result<()> {
         let (gone, ended) = oneshot::channel::<()>();
         let stop = self.stops[stage as usize].clone();
-        let thread = thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(move || {
-            // Dropped at the very end, in a panic too.
-            let _gone = gone;
-            work(stop)
-        })?;
+        let thread =
+            thread::Builder::new().name(name.to_owned()).stack_size(stack).spawn(move || {
+                // Dropped at the very end, in a panic too.
+                let _gone = gone;
+                work(stop)
+            })?;
         self.start(stage, name, |_| async move {
             let _ = ended.await;
-            thread.join().unwrap_or_else(|payload| Err(anyhow!("panicked: {}", panic_text(&*payload))))
+            thread
+                .join()
+                .unwrap_or_else(|payload| Err(anyhow!("panicked: {}", panic_text(&*payload))))
         });
         Ok(())
     }
@@ -80,7 +87,11 @@ impl Tasks {
     /// # Errors
     /// When a task ended by itself, failed or panicked (its name is in the text), or when some did not
     /// end within `grace`.
-    pub async fn finish(mut self, ended: impl Future<Output = ()>, grace: Duration) -> anyhow::Result<()> {
+    pub async fn finish(
+        mut self,
+        ended: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> anyhow::Result<()> {
         let outcome = tokio::select! {
             () = ended => Ok(()),
             Some(first) = self.set.join_next_with_id() => Err(self.explain(first)),
@@ -94,14 +105,18 @@ impl Tasks {
         match (outcome, stragglers.is_empty()) {
             (outcome, true) => outcome,
             (Ok(()), false) => Err(anyhow!("{stragglers} did not end within {grace:?}")),
-            (Err(error), false) => Err(error.context(format!("{stragglers} did not end within {grace:?}"))),
+            (Err(error), false) => {
+                Err(error.context(format!("{stragglers} did not end within {grace:?}")))
+            }
         }
     }
 
     async fn stop(&mut self, stage: Stage, deadline: Instant) {
         self.stops[stage as usize].cancel();
         while self.names.values().any(|(_, of)| *of == stage) {
-            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else { return };
+            let Ok(Some(ended)) = timeout_at(deadline, self.set.join_next_with_id()).await else {
+                return;
+            };
             let failed = matches!(&ended, Ok((_, Err(_))) | Err(_));
             let error = self.explain(ended);
             if failed {
@@ -120,7 +135,9 @@ impl Tasks {
         match ended {
             Ok((_, Ok(()))) => anyhow!("the {name} ended unasked"),
             Ok((_, Err(error))) => error.context(format!("the {name} failed")),
-            Err(error) if error.is_panic() => anyhow!("the {name} panicked: {}", panic_text(&*error.into_panic())),
+            Err(error) if error.is_panic() => {
+                anyhow!("the {name} panicked: {}", panic_text(&*error.into_panic()))
+            }
             Err(_) => anyhow!("the {name} was cancelled"),
         }
     }
@@ -152,7 +169,10 @@ impl Signals {
     /// When the handlers cannot be installed.
     pub fn install() -> anyhow::Result<Self> {
         let handler = |kind| signal(kind).context("cannot handle signals");
-        Ok(Self { terminate: handler(SignalKind::terminate())?, interrupt: handler(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: handler(SignalKind::terminate())?,
+            interrupt: handler(SignalKind::interrupt())?,
+        })
     }
 
     /// Waits for the next signal and names it.
@@ -167,7 +187,10 @@ impl Signals {
     ///
     /// # Errors
     /// The work's own, or the second signal.
-    pub async fn around<F>(mut self, work: impl FnOnce(CancellationToken) -> F) -> anyhow::Result<()>
+    pub async fn around<F>(
+        mut self,
+        work: impl FnOnce(CancellationToken) -> F,
+    ) -> anyhow::Result<()>
     where
         F: Future<Output = anyhow::Result<()>>,
     {
@@ -198,7 +221,9 @@ mod tests {
     async fn tasks_stop_in_the_order_of_their_stages() {
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Tasks::default();
-        for (stage, name) in [(Stage::Watch, "watch"), (Stage::Serve, "server"), (Stage::Sample, "sampler")] {
+        for (stage, name) in
+            [(Stage::Watch, "watch"), (Stage::Serve, "server"), (Stage::Sample, "sampler")]
+        {
             let order = order.clone();
             tasks.start(stage, name, |stop| async move {
                 stop.cancelled().await;
@@ -233,9 +258,16 @@ mod tests {
     #[tokio::test]
     async fn a_panic_on_a_thread_ends_the_agent_under_its_name() {
         let mut tasks = Tasks::default();
-        tasks.start_thread(Stage::Sample, "sampling thread", 256 * 1024, |_| panic!("index out of bounds")).unwrap();
+        tasks
+            .start_thread(Stage::Sample, "sampling thread", 256 * 1024, |_| {
+                panic!("index out of bounds")
+            })
+            .unwrap();
         let error = tasks.finish(std::future::pending(), GRACE).await.unwrap_err();
-        assert_eq!(format!("{error:#}"), "the sampling thread failed: panicked: index out of bounds");
+        assert_eq!(
+            format!("{error:#}"),
+            "the sampling thread failed: panicked: index out of bounds"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,10 @@ pub struct Ticks {
 impl Ticks {
     /// The two ends are made by whoever runs the sampling thread; tests make their own.
     #[must_use]
-    pub fn new(latest: watch::Receiver<Option<Arc<Snapshot>>>, ask: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>) -> Self {
+    pub fn new(
+        latest: watch::Receiver<Option<Arc<Snapshot>>>,
+        ask: mpsc::Sender<oneshot::Sender<Arc<Snapshot>>>,
+    ) -> Self {
         Self { latest, ask }
     }
 
@@ -67,7 +70,11 @@ impl Cycle {
     ///
     /// # Errors
     /// When `make` fails.
-    pub fn block<S>(self, stop: &CancellationToken, make: impl FnOnce() -> anyhow::Result<S>) -> anyhow::Result<()>
+    pub fn block<S>(
+        self,
+        stop: &CancellationToken,
+        make: impl FnOnce() -> anyhow::Result<S>,
+    ) -> anyhow::Result<()>
     where
         S: FnMut(Instant, SystemTime) -> Arc<Snapshot>,
     {
@@ -77,7 +84,11 @@ impl Cycle {
         Ok(())
     }
 
-    async fn run(mut self, stop: &CancellationToken, mut sample: impl FnMut(Instant, SystemTime) -> Arc<Snapshot>) {
+    async fn run(
+        mut self,
+        stop: &CancellationToken,
+        mut sample: impl FnMut(Instant, SystemTime) -> Arc<Snapshot>,
+    ) {
         // An absolute schedule: a slow tick does not shift the later ones, and missed ones are not made up for.
         let mut schedule = time::interval(self.interval);
         schedule.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -180,7 +191,12 @@ mod tests {
     #[test]
     fn what_cannot_be_made_is_the_threads_error() {
         let (cycle, _ticks) = Cycle::new(INTERVAL);
-        let none = || -> anyhow::Result<fn(Instant, SystemTime) -> Arc<Snapshot>> { anyhow::bail!("no cgroup hierarchy") };
-        assert_eq!(cycle.block(&CancellationToken::new(), none).unwrap_err().to_string(), "no cgroup hierarchy");
+        let none = || -> anyhow::Result<fn(Instant, SystemTime) -> Arc<Snapshot>> {
+            anyhow::bail!("no cgroup hierarchy")
+        };
+        assert_eq!(
+            cycle.block(&CancellationToken::new(), none).unwrap_err().to_string(),
+            "no cgroup hierarchy"
+        );
     }
 }

@@ -131,12 +131,13 @@ impl Joiner {
     pub fn join(&mut self, input: &Input<'_>) -> Arc<Snapshot> {
         self.cycle += 1;
         self.arrange(input);
-        let mut shared = self.recent[1].take().unwrap_or_default();
+        let mut shared = self.recent[1].take().unwrap_or_else(|| Arc::new(Snapshot::excluding(&self.excluded)));
         if Arc::get_mut(&mut shared).is_none() {
-            shared = Arc::default(); // Somebody still reads the old one.
+            // Somebody still reads the old one.
+            shared = Arc::new(Snapshot::excluding(&self.excluded));
         }
         if let Some(snapshot) = Arc::get_mut(&mut shared) {
-            snapshot.reset(input.at, &self.excluded);
+            snapshot.reset(input.at);
             let mut emit = Emit {
                 snapshot,
                 input,

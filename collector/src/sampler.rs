@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
+use crate::cgroup::{Cgroup, Scope};
 use crate::faults::ReadErrors;
 use crate::histogram::{self, Histogram};
 use crate::host::{self, devices::Devices};
@@ -16,7 +17,7 @@ use crate::join::{self, Joiner, Observed};
 use crate::pods::health::{Feed, Health};
 use crate::pods::index::Index;
 use crate::pods::model::Phase;
-use crate::pods::standalone::Standalone;
+use crate::pods::standalone::{Standalone, Unknown};
 use crate::snapshot::{Contribute, Snapshot};
 use crate::{cgroup, network};
 
@@ -108,11 +109,8 @@ impl Sampler {
             }
             Metadata::Listed(index) => (index.clone(), true),
             Metadata::Standalone(standalone) => {
-                let unknown: Vec<_> = self.cgroups.cgroups().iter().map(|cgroup| match &cgroup.scope {
-                    cgroup::Scope::Pod(uid) => crate::pods::standalone::Unknown::Pod(*uid),
-                    cgroup::Scope::Container { id, .. } => crate::pods::standalone::Unknown::Container(id.clone()),
-                }).collect();
-                (standalone.index(&unknown), false)
+                let known = standalone.index(&[]);
+                (standalone.index(&unknown(&known, self.cgroups.cgroups())), false)
             }
         };
         // A pod in the host's network namespace has the node's counters, not its own.
@@ -152,4 +150,17 @@ impl Sampler {
             build: self.observed.build.take(),
         };
     }
+}
+
+/// The cgroups that the index does not name.
+fn unknown(known: &Index, cgroups: &[Cgroup]) -> Vec<Unknown> {
+    let unknown = |row: &Cgroup| match &row.scope {
+        Scope::Pod(uid) => known.pod(*uid).is_none().then_some(Unknown::Pod(*uid)),
+        Scope::Container { pod, id } => {
+            let pod = pod.and_then(|uid| known.pod(uid));
+            let is_in_pod = pod.is_some_and(|pod| pod.containers.iter().any(|container| container.is(id)));
+            (!is_in_pod && known.container(id).is_none()).then(|| Unknown::Container(id.clone()))
+        }
+    };
+    cgroups.iter().filter_map(unknown).collect()
 }

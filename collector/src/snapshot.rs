@@ -72,6 +72,12 @@ impl Default for Snapshot {
 }
 
 impl Snapshot {
+    /// An empty one that leaves out what is added to the `excluded` families, by their place in the table.
+    #[must_use]
+    pub fn excluding(excluded: &Arc<[bool]>) -> Self {
+        Self { excluded: excluded.clone(), ..Self::default() }
+    }
+
     /// When the counters were read.
     #[must_use]
     pub fn taken(&self) -> SystemTime {
@@ -101,10 +107,9 @@ impl Snapshot {
         self.columns.iter().map(Vec::len).sum::<usize>() + self.histograms.len()
     }
 
-    /// Empties it for a new tick, keeping the buffers. What is added to families in `excluded` is left out.
-    pub fn reset(&mut self, taken: SystemTime, excluded: &Arc<[bool]>) {
+    /// Empties it for a new tick, keeping the buffers.
+    pub fn reset(&mut self, taken: SystemTime) {
         self.taken = taken;
-        self.excluded.clone_from(excluded);
         self.entities.clear();
         self.columns.iter_mut().for_each(Vec::clear);
         self.histograms.clear();

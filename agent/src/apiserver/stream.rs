@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::route::Route;
-use super::store::{Gone, Store, event};
+use super::store::{Store, event};
 use super::{Shared, Signals, lock};
 
 /// Any answer's body.
@@ -107,17 +107,14 @@ impl Watch {
     fn read(&mut self, signals: Signals) {
         let store = lock(&self.shared.store);
         let mut text = String::new();
-        match store.since(self.version, &self.route) {
-            Ok(events) => {
-                text.extend(events);
-                // A version ahead of ours stays ahead: such a watch waits, as the real one does.
-                self.version = self.version.max(store.version());
-            }
-            Err(Gone) => {
-                let status = super::serve::status_text(410, "too old resource version");
-                text = format!("{{\"type\":\"ERROR\",\"object\":{status}}}\n");
-                self.version = u64::MAX;
-            }
+        if let Ok(events) = store.since(self.version, &self.route) {
+            text.extend(events);
+            // A version ahead of ours stays ahead: such a watch waits, as the real one does.
+            self.version = self.version.max(store.version());
+        } else {
+            let status = super::serve::status_text(410, "too old resource version");
+            text = format!("{{\"type\":\"ERROR\",\"object\":{status}}}\n");
+            self.version = u64::MAX;
         }
         if signals.bookmarks != self.bookmarks {
             self.bookmarks = signals.bookmarks;

@@ -75,7 +75,10 @@ pub fn read(path: &Path, faults: &mut Faults) -> File {
     let mut text = String::new();
     match fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)) {
         Err(error) => faults.add(&name, format_args!("cannot read it: {error}")),
-        Ok(_) if text.len() as u64 > MAX_BYTES => faults.add(&name, format_args!("more than {} KiB: not a configuration file", MAX_BYTES / 1024)),
+        Ok(_) if text.len() as u64 > MAX_BYTES => faults.add(
+            &name,
+            format_args!("more than {} KiB: not a configuration file", MAX_BYTES / 1024),
+        ),
         Ok(_) => return parse(&name, &text, faults),
     }
     File::default()
@@ -84,7 +87,9 @@ pub fn read(path: &Path, faults: &mut Faults) -> File {
 /// Reads the text of a file called `name`.
 pub fn parse(name: &str, text: &str, faults: &mut Faults) -> File {
     // Only comments: YAML has no document there, and nothing is set.
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---") {
+    if text.lines().all(|line| {
+        line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---"
+    }) {
         return File::default();
     }
     match serde_saphyr::from_str::<Value>(text) {
@@ -92,7 +97,10 @@ pub fn parse(name: &str, text: &str, faults: &mut Faults) -> File {
         Err(error) => {
             let place = error.location().map(|at| format!("{name}:{}:{}", at.line(), at.column()));
             let said = error.without_snippet().to_string();
-            faults.add(&place.unwrap_or_else(|| name.to_owned()), said.lines().next().unwrap_or("not YAML"));
+            faults.add(
+                &place.unwrap_or_else(|| name.to_owned()),
+                said.lines().next().unwrap_or("not YAML"),
+            );
             File::default()
         }
     }
@@ -122,29 +130,41 @@ fn sections(value: Value, faults: &mut Faults) -> File {
         file.max_length = labels.number("max_length", 1..=256);
     });
     file.annotations = top.inside("annotations", filter);
-    file.metrics_exclude = top.inside("metrics", |metrics| metrics.texts("exclude")).unwrap_or_default();
+    file.metrics_exclude =
+        top.inside("metrics", |metrics| metrics.texts("exclude")).unwrap_or_default();
     top.inside("log", |log| {
         file.log_filter = log.text("filter");
-        file.log_format = log.parsed("format", "text or json", |text| <LogFormat as clap::ValueEnum>::from_str(text, false).ok());
+        file.log_format = log.parsed("format", "text or json", |text| {
+            <LogFormat as clap::ValueEnum>::from_str(text, false).ok()
+        });
     });
     top.finish();
     file
 }
 
 fn filter(section: &mut Section<'_>) -> Filter {
-    Filter { include: section.texts("include").unwrap_or_default(), exclude: section.texts("exclude").unwrap_or_default() }
+    Filter {
+        include: section.texts("include").unwrap_or_default(),
+        exclude: section.texts("exclude").unwrap_or_default(),
+    }
 }
 
 fn addresses(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
     let texts = section.texts("listen")?;
-    let parsed = texts.iter().enumerate().filter_map(|(at, text)| match text.parse() {
-        Ok(address) => Some(address),
-        Err(_) => {
-            section.fault("listen", at, format_args!("{text:?} is not an address with a port; write {:?}", address_hint(text)));
-            None
+    let mut addresses = Vec::with_capacity(texts.len());
+    for (at, text) in texts.iter().enumerate() {
+        if let Ok(address) = text.parse() {
+            addresses.push(address);
+        } else {
+            let hint = address_hint(text);
+            section.fault(
+                "listen",
+                at,
+                format_args!("{text:?} is not an address with a port; write {hint:?}"),
+            );
         }
-    });
-    Some(parsed.collect())
+    }
+    Some(addresses)
 }
 
 /// What was probably meant: a port alone, or an address alone.

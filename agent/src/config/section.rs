@@ -29,7 +29,13 @@ impl<'a> Section<'a> {
             Value::Null => Map::new(),
             other => {
                 let place = if path.is_empty() { "the file" } else { &path };
-                faults.add(place, format_args!("{} where keys are expected; write \"key: value\" lines", kind(&other)));
+                faults.add(
+                    place,
+                    format_args!(
+                        "{} where keys are expected; write \"key: value\" lines",
+                        kind(&other)
+                    ),
+                );
                 Map::new()
             }
         };
@@ -37,7 +43,11 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a nested mapping, leftovers included.
-    pub(super) fn inside<T>(&mut self, key: &'static str, read: impl FnOnce(&mut Section<'_>) -> T) -> T {
+    pub(super) fn inside<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'_>) -> T,
+    ) -> T {
         let value = self.take(key).unwrap_or(Value::Null);
         let mut section = Section::new(self.full(key), value, self.faults);
         let read = read(&mut section);
@@ -57,7 +67,12 @@ impl<'a> Section<'a> {
     }
 
     /// A text that `parse` understands; `want` says what it should look like.
-    pub(super) fn parsed<T>(&mut self, key: &'static str, want: &str, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        want: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = self.text(key)?;
         let parsed = parse(&text);
         if parsed.is_none() {
@@ -68,23 +83,35 @@ impl<'a> Section<'a> {
 
     /// A duration such as `10s`.
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed(key, "a duration; write it with a unit, such as 10s or 1m30s", |text| humantime::parse_duration(text).ok())
+        self.parsed(key, "a duration; write it with a unit, such as 10s or 1m30s", |text| {
+            humantime::parse_duration(text).ok()
+        })
     }
 
     /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
         match self.take(key)? {
             Value::Bool(value) => Some(value),
-            other => self.wrong(key, format_args!("{} where true or false is expected", kind(&other))),
+            other => {
+                self.wrong(key, format_args!("{} where true or false is expected", kind(&other)))
+            }
         }
     }
 
     /// A whole number within `range`.
-    pub(super) fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<usize>) -> Option<usize> {
+    pub(super) fn number(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<usize>,
+    ) -> Option<usize> {
         let value = self.take(key)?;
-        let number = value.as_u64().and_then(|number| usize::try_from(number).ok()).filter(|number| range.contains(number));
+        let number = value
+            .as_u64()
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| range.contains(number));
         if number.is_none() {
-            let text = format!("{value} is not a whole number from {} to {}", range.start(), range.end());
+            let text =
+                format!("{value} is not a whole number from {} to {}", range.start(), range.end());
             self.faults.add(&self.full(key), text);
         }
         number
@@ -93,16 +120,25 @@ impl<'a> Section<'a> {
     /// A list of texts; a single text stands for a list of one.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let values = match self.take(key)? {
-            Value::Array(values) if values.len() > MAX_LIST => return self.wrong(key, format_args!("more than {MAX_LIST} entries")),
+            Value::Array(values) if values.len() > MAX_LIST => {
+                return self.wrong(key, format_args!("more than {MAX_LIST} entries"));
+            }
             Value::Array(values) => values,
             text @ Value::String(_) => vec![text],
-            other => return self.wrong(key, format_args!("{} where a list is expected; write [\"a\", \"b\"]", kind(&other))),
+            other => {
+                return self.wrong(
+                    key,
+                    format_args!("{} where a list is expected; write [\"a\", \"b\"]", kind(&other)),
+                );
+            }
         };
         let mut texts = Vec::with_capacity(values.len());
         for (at, value) in values.into_iter().enumerate() {
             match value {
                 Value::String(text) if !text.is_empty() => texts.push(text),
-                other => self.fault(key, at, format_args!("{} where a text is expected", kind(&other))),
+                other => {
+                    self.fault(key, at, format_args!("{} where a text is expected", kind(&other)));
+                }
             }
         }
         Some(texts)
@@ -117,10 +153,11 @@ impl<'a> Section<'a> {
     pub(super) fn finish(self) {
         for key in self.values.keys() {
             let full = join(&self.path, key);
-            match self.meant(key) {
-                Some(meant) => self.faults.add(&full, format_args!("unknown key; did you mean {meant:?}?")),
-                None => self.faults.add(&full, format_args!("unknown key; known here: {}", self.asked.join(", "))),
-            }
+            let hint = match self.meant(key) {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("known here: {}", self.asked.join(", ")),
+            };
+            self.faults.add(&full, format_args!("unknown key; {hint}"));
         }
     }
 

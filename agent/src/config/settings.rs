@@ -18,7 +18,8 @@ use crate::cli::{Launch, Log, LogFormat};
 pub(super) const DEFAULT_LISTEN: &str = "0.0.0.0:9464";
 /// The interval of scrapes that most Prometheus set-ups use lies between 10 s and 60 s.
 pub(super) const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
-const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+const INTERVALS: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(300);
 const MAX_LISTEN: usize = 8;
 
 /// Everything a command needs to know, checked.
@@ -78,7 +79,11 @@ impl Host {
     #[must_use]
     pub fn here() -> Self {
         let hostname = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-        Self { hostname, in_cluster: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty()) }
+        Self {
+            hostname,
+            in_cluster: std::env::var_os("KUBERNETES_SERVICE_HOST")
+                .is_some_and(|host| !host.is_empty()),
+        }
     }
 }
 
@@ -101,7 +106,12 @@ impl Settings {
 
 impl LogSettings {
     /// From flags over what the file says.
-    pub fn new(flags: &Log, file: Option<String>, format: Option<LogFormat>, faults: &mut Faults) -> Self {
+    pub fn new(
+        flags: &Log,
+        file: Option<String>,
+        format: Option<LogFormat>,
+        faults: &mut Faults,
+    ) -> Self {
         let filter = filled(flags.filter.as_ref()).or(file).unwrap_or_else(|| "info".to_owned());
         if let Err(error) = EnvFilter::builder().parse(&filter) {
             faults.add("log.filter", format_args!("{filter:?} is not a filter ({error}); write a level such as \"info\" or \"info,collector=debug\""));
@@ -112,7 +122,8 @@ impl LogSettings {
 
 /// Puts the flags over the file and checks the outcome. What cannot be used goes to `faults`.
 pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Faults) -> Settings {
-    let interval = checked_interval(launch.interval.or(file.interval).unwrap_or(DEFAULT_INTERVAL), faults);
+    let interval =
+        checked_interval(launch.interval.or(file.interval).unwrap_or(DEFAULT_INTERVAL), faults);
     let source = source(&file, launch, host, faults);
     let proc = directory("proc", launch.proc_root.clone().or(file.proc), "/proc", faults);
     let labels = labels::Settings {
@@ -123,14 +134,24 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         max_value: file.max_length.unwrap_or(128),
     };
     if let Err(bad) = labels::Rules::new(&labels) {
-        bad.iter().for_each(|bad| faults.add(bad.list, format_args!("{:?} is not a glob: {}", bad.pattern, bad.source.kind())));
+        for bad in &bad {
+            faults.add(
+                bad.list,
+                format_args!("{:?} is not a glob: {}", bad.pattern, bad.source.kind()),
+            );
+        }
     }
     Settings {
         node: node(filled(launch.node.as_ref()).or(file.node), &source, host, faults),
         interval,
         listen: listen(&launch.listen, file.listen, faults),
         cgroup: cgroup::Config {
-            root: directory("cgroup.root", launch.cgroup_root.clone().or(file.cgroup_root), "/sys/fs/cgroup", faults),
+            root: directory(
+                "cgroup.root",
+                launch.cgroup_root.clone().or(file.cgroup_root),
+                "/sys/fs/cgroup",
+                faults,
+            ),
             mountinfo: PathBuf::from("/proc/self/mountinfo"),
             subtree: subtree(file.cgroup_subtree, faults),
         },
@@ -145,7 +166,10 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
 /// The interval, if it is within its bounds.
 pub(crate) fn checked_interval(interval: Duration, faults: &mut Faults) -> Duration {
     if !INTERVALS.contains(&interval) {
-        faults.add("interval", format_args!("{} is not from 1s to 5m", humantime::format_duration(interval)));
+        faults.add(
+            "interval",
+            format_args!("{} is not from 1s to 5m", humantime::format_duration(interval)),
+        );
     }
     interval
 }
@@ -167,7 +191,10 @@ fn source(file: &File, launch: &Launch, host: &Host, faults: &mut Faults) -> Sou
     }
     match kubeconfig {
         Some(path) if !path.is_file() => {
-            faults.add("kubernetes.kubeconfig", format_args!("{} is not a file; write the path of a kubeconfig", path.display()));
+            faults.add(
+                "kubernetes.kubeconfig",
+                format_args!("{} is not a file; write the path of a kubeconfig", path.display()),
+            );
             Source::Kubeconfig(path)
         }
         Some(path) => Source::Kubeconfig(path),
@@ -190,21 +217,31 @@ fn node(name: Option<String>, source: &Source, host: &Host, faults: &mut Faults)
         (None, _) => host.hostname.clone(),
     };
     // A DNS subdomain, as the API wants it; it goes into a field selector and on every series.
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_');
+    let legal = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b'_')
+    };
     if name.len() > 253 || !name.bytes().all(legal) {
-        faults.add("node", format_args!("{name:?} is not a node's name; see the NAME column of kubectl get nodes"));
+        faults.add(
+            "node",
+            format_args!("{name:?} is not a node's name; see the NAME column of kubectl get nodes"),
+        );
     }
     name.into()
 }
 
-const NO_NODE: &str = "not set, and a pod cannot tell by itself; let the downward API fill NODE_NAME:
+const NO_NODE: &str =
+    "not set, and a pod cannot tell by itself; let the downward API fill NODE_NAME:
   env:
     - name: NODE_NAME
       valueFrom:
         fieldRef:
           fieldPath: spec.nodeName";
 
-fn listen(flags: &[SocketAddr], file: Option<Vec<SocketAddr>>, faults: &mut Faults) -> Vec<SocketAddr> {
+fn listen(
+    flags: &[SocketAddr],
+    file: Option<Vec<SocketAddr>>,
+    faults: &mut Faults,
+) -> Vec<SocketAddr> {
     let listen = if flags.is_empty() { file } else { Some(flags.to_vec()) };
     let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().into_iter().collect());
     if listen.is_empty() && faults.is_empty() {
@@ -224,7 +261,8 @@ fn listen(flags: &[SocketAddr], file: Option<Vec<SocketAddr>>, faults: &mut Faul
 fn directory(key: &str, path: Option<PathBuf>, default: &str, faults: &mut Faults) -> PathBuf {
     let path = path.unwrap_or_else(|| PathBuf::from(default));
     if !path.is_absolute() {
-        faults.add(key, format_args!("{} is not an absolute path; write {default}", path.display()));
+        faults
+            .add(key, format_args!("{} is not an absolute path; write {default}", path.display()));
     }
     path
 }
@@ -232,7 +270,12 @@ fn directory(key: &str, path: Option<PathBuf>, default: &str, faults: &mut Fault
 fn subtree(path: Option<String>, faults: &mut Faults) -> String {
     let path = path.unwrap_or_else(|| "/".to_owned());
     if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
-        faults.add("cgroup.subtree", format_args!("{path:?} is not a path below the hierarchy's root; write one such as \"/kubepods\""));
+        faults.add(
+            "cgroup.subtree",
+            format_args!(
+                "{path:?} is not a path below the hierarchy's root; write one such as \"/kubepods\""
+            ),
+        );
     }
     path
 }
@@ -244,7 +287,10 @@ fn globs(key: &str, patterns: &[String], faults: &mut Faults) -> GlobSet {
             Ok(glob) => {
                 set.add(glob);
             }
-            Err(error) => faults.add(&format!("{key}[{at}]"), format_args!("{pattern:?} is not a glob: {}", error.kind())),
+            Err(error) => faults.add(
+                &format!("{key}[{at}]"),
+                format_args!("{pattern:?} is not a glob: {}", error.kind()),
+            ),
         }
     }
     set.build().unwrap_or_default()

@@ -1,1 +1,228 @@
+//! What files, flags and defaults give together, and what is said of their faults.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::file::{File, KEYS, parse};
+use super::*;
+use crate::cli::LogFormat;
+
+fn host() -> Host {
+    Host { hostname: "worker-1".to_owned(), in_cluster: false }
+}
+
+fn standalone() -> Launch {
+    Launch { standalone: true, ..Launch::default() }
+}
+
+/// The settings that a file's text gives under some flags, or the faults, a line each.
+fn settings(text: &str, launch: &Launch, host: &Host) -> Result<Settings, Vec<String>> {
+    let mut faults = Faults::default();
+    let file = parse("podmeter.yaml", text, &mut faults);
+    let settings = settings::validate(file, launch, host, &mut faults);
+    if faults.is_empty() { Ok(settings) } else { Err(faults.lines().map(str::to_owned).collect()) }
+}
+
+fn faults(text: &str) -> Vec<String> {
+    settings(text, &standalone(), &host()).unwrap_err()
+}
+
+#[test]
+fn every_fault_is_told_at_once_with_its_key_and_the_fix() {
+    let text = "
+intervall: 10s
+listen: [\"9464\", \"[::1]:x\"]
+labels:
+  max_count: -1
+  include: [\"app[\"]
+log: {format: xml}
+root: /sys
+";
+    assert_eq!(
+        faults(text),
+        [
+            "listen[0]: \"9464\" is not an address with a port; write \"0.0.0.0:9464\"",
+            "listen[1]: \"[::1]:x\" is not an address with a port; write \"0.0.0.0:9464\"",
+            "labels.max_count: -1 is not a whole number from 0 to 256",
+            "log.format: \"xml\" is not text or json",
+            "intervall: unknown key; did you mean \"interval\"?",
+            "root: unknown key; did you mean \"cgroup.root\"?",
+            "labels.include: \"app[\" is not a glob: unclosed character class; missing ']'",
+        ]
+    );
+}
+
+#[test]
+fn kinds_are_checked() {
+    assert_eq!(
+        faults("interval: 10"),
+        ["interval: \"10\" is not a duration; write it with a unit, such as 10s or 1m30s"]
+    );
+    assert_eq!(faults("interval: 1h"), ["interval: 1h is not from 1s to 5m"]);
+    assert_eq!(faults("standalone: 1"), ["standalone: a number where true or false is expected"]);
+    assert_eq!(
+        faults("cgroup: /sys"),
+        ["cgroup: a text where keys are expected; write \"key: value\" lines"]
+    );
+    assert_eq!(
+        faults("- a"),
+        ["the file: a list where keys are expected; write \"key: value\" lines"]
+    );
+    assert_eq!(
+        faults("labels: {include: [1]}"),
+        ["labels.include[0]: a number where a text is expected"]
+    );
+    assert_eq!(faults("colour: red").len(), 1);
+}
+
+#[test]
+fn broken_yaml_is_told_with_line_and_column() {
+    let faults = faults("interval: 10s\nlisten: [\n");
+    assert!(
+        faults[0].starts_with("podmeter.yaml:")
+            && faults[0].split(':').nth(1).unwrap().parse::<u32>().is_ok(),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn duplicate_keys_are_a_fault() {
+    let faults = faults("interval: 10s\ninterval: 20s\n");
+    assert!(
+        faults[0].starts_with("podmeter.yaml:2:") && faults[0].contains("interval"),
+        "{faults:?}"
+    );
+}
+
+#[test]
+fn nothing_written_is_every_default() {
+    for text in ["", "# only a comment\n", "---\n", "labels:\nlisten:\n"] {
+        let settings = settings(text, &standalone(), &host()).unwrap();
+        assert_eq!(settings.interval, Duration::from_secs(10), "{text:?}");
+        assert_eq!(settings.listen, ["0.0.0.0:9464".parse().unwrap()]);
+        assert_eq!(settings.cgroup.root, PathBuf::from("/sys/fs/cgroup"));
+        assert_eq!(settings.labels, collector::pods::labels::Settings::default());
+        assert_eq!(&*settings.node, "worker-1");
+    }
+}
+
+#[test]
+fn flag_goes_before_file_and_file_before_default() {
+    let launch = Launch { interval: Some(Duration::from_secs(5)), ..standalone() };
+    let settings =
+        settings("interval: 30s\nproc: /host/proc\nnode: 123", &launch, &host()).unwrap();
+    assert_eq!(settings.interval, Duration::from_secs(5));
+    assert_eq!(settings.proc, PathBuf::from("/host/proc"));
+    assert_eq!(&*settings.node, "123", "a node may be called by a number");
+}
+
+#[test]
+fn in_a_cluster_the_nodes_name_must_be_given() {
+    let pod = Host { hostname: "podmeter-x2k8p".to_owned(), in_cluster: true };
+    let faults = settings("", &Launch::default(), &pod).unwrap_err();
+    assert!(
+        faults[0].starts_with("node: not set") && faults[0].contains("fieldPath: spec.nodeName"),
+        "{faults:?}"
+    );
+    let empty = Launch { node: Some(String::new()), ..Launch::default() };
+    assert!(settings("", &empty, &pod).is_err(), "an empty variable is none");
+    let named = Launch { node: Some("worker-1".to_owned()), ..Launch::default() };
+    assert_eq!(settings("", &named, &pod).unwrap().source, Source::InCluster);
+}
+
+#[test]
+fn without_a_cluster_the_way_to_names_must_be_chosen() {
+    let faults = settings("", &Launch::default(), &host()).unwrap_err();
+    assert!(faults[0].contains("--standalone") && faults[0].contains("--kubeconfig"), "{faults:?}");
+}
+
+#[test]
+fn standalone_and_a_kubeconfig_in_one_file_exclude_each_other() {
+    let faults =
+        settings("standalone: true\nkubernetes: {kubeconfig: /x}", &Launch::default(), &host())
+            .unwrap_err();
+    assert_eq!(faults, ["standalone: excludes kubernetes.kubeconfig; leave one of them out"]);
+}
+
+#[test]
+fn named_file_that_is_missing_is_a_fault() {
+    let launch = Launch { config: Some(PathBuf::from("/no/such/file")), ..standalone() };
+    let text = load(&launch, &host()).unwrap_err().to_string();
+    assert!(
+        text.starts_with("the settings are wrong\nconfig: /no/such/file: cannot read it"),
+        "{text}"
+    );
+}
+
+/// A file in which every key has the default that [`KEYS`] tells.
+fn defaults_written_out() -> String {
+    let mut lines = Vec::new();
+    let mut section = "";
+    for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+        let Some((outer, inner)) = key.path.split_once('.') else {
+            lines.push(format!("{}: {}", key.path, key.default));
+            continue;
+        };
+        if outer != section {
+            lines.push(format!("{outer}:"));
+        }
+        section = outer;
+        lines.push(format!("  {inner}: {}", key.default));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn defaults_that_are_told_are_the_ones_in_force() {
+    let written = settings(&defaults_written_out(), &standalone(), &host()).unwrap();
+    let silent = settings("", &standalone(), &host()).unwrap();
+    assert_eq!(format!("{written:?}"), format!("{silent:?}"));
+    assert_eq!(silent.log, LogSettings { filter: "info".to_owned(), format: LogFormat::Text });
+}
+
+#[test]
+fn docs_page_has_every_key_with_its_default_and_no_other() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
+            .unwrap();
+    let rows: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            Some((cells.next()?.trim_end_matches('`'), cells.next()?.trim_matches('`')))
+        })
+        .collect();
+    let keys: Vec<(&str, &str)> = KEYS.iter().map(|key| (key.path, key.default)).collect();
+    let told = |default: &str| if default.is_empty() { "" } else { default }.to_owned();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(path, default)| {
+            (path.to_owned(), if default.starts_with('(') { String::new() } else { told(default) })
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        keys.into_iter()
+            .map(|(path, default)| (path.to_owned(), told(default)))
+            .collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn example_of_the_docs_page_is_valid() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
+            .unwrap();
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let mut faults = Faults::default();
+    let file = parse("example", example, &mut faults);
+    assert!(faults.is_empty(), "{faults}");
+    assert_ne!(file, File::default());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC*|([a-z_.]{1,12}: ?[\\[{\"]?[a-z0-9:/*]{0,8}[\\]}\"]?\n){0,6}") {
+        let _ = settings(&text, &standalone(), &host());
+    }
+}

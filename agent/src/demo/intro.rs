@@ -6,27 +6,41 @@ use std::net::SocketAddr;
 use super::kubelet::Started;
 
 /// Prints the addresses, a few commands and what there is to see.
-pub(super) fn print(address: SocketAddr, pods: &[Started], has_processes: bool) -> io::Result<()> {
+pub(super) fn print(
+    address: SocketAddr,
+    pods: &[Started],
+    refused: Option<&str>,
+) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    write!(out, "{}", text(address, pods, has_processes))?;
+    write!(out, "{}", text(address, pods, refused))?;
     out.flush()
 }
 
-fn text(address: SocketAddr, pods: &[Started], has_processes: bool) -> String {
+fn text(address: SocketAddr, pods: &[Started], refused: Option<&str>) -> String {
     let mut lines = vec![
-        format!("Podmeter's demo: {} pods of three applications on the node \"{}\"", pods.len(), super::plan::NODE),
+        format!(
+            "Podmeter's demo: {} pods of three applications on the node \"{}\"",
+            pods.len(),
+            super::plan::NODE
+        ),
         String::new(),
         format!("  http://{address}/          what there is"),
         format!("  http://{address}/metrics   every series"),
         format!("  http://{address}/readyz    whether all is well"),
         String::new(),
     ];
-    if has_processes {
-        lines.push("Look at:".to_owned());
-        lines.extend(pods.iter().filter_map(|pod| Some(format!("  {:<46} {}", pod.name, pod.remark?))));
-        lines.extend(pods.iter().filter_map(|pod| Some(format!("  {:<46} answers on http://127.0.0.1:{}", pod.name, pod.port?))));
+    if let Some(why) = refused {
+        lines.push(format!(
+            "No cgroups could be made ({why}), so no processes run: the pods have names and limits, but no kernel\ncounters. Run it as root to see them."
+        ));
     } else {
-        lines.push("No cgroups could be made, so the pods have names and limits but no kernel counters.".to_owned());
+        lines.push("Look at:".to_owned());
+        lines.extend(
+            pods.iter().filter_map(|pod| Some(format!("  {:<46} {}", pod.name, pod.remark?))),
+        );
+        lines.extend(pods.iter().filter_map(|pod| {
+            Some(format!("  {:<46} answers on http://127.0.0.1:{}", pod.name, pod.port?))
+        }));
     }
     lines.extend([
         String::new(),

@@ -1,8 +1,8 @@
 //! The demo's kubelet: starts each pod's process in its cgroup, starts it again when it ends, and tells
 //! the API server, as the real one does.
 
-use std::process::{ExitStatus, Stdio};
 use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
@@ -95,6 +95,13 @@ impl<'a> Kubelet<'a> {
         }
     }
 
+    /// Ends every process and waits until it has ended.
+    pub async fn stop(mut self) {
+        let children = self.pods.iter_mut().filter_map(|pod| pod.child.as_mut());
+        // An error means that it has ended already.
+        futures::future::join_all(children.map(Child::kill)).await;
+    }
+
     /// Starts the pod's container under a new id and tells the API server. Gives its port, if it has one.
     async fn run_container(&self, pod: &mut Pod) -> anyhow::Result<Option<u16>> {
         let id = tree::container_id();
@@ -182,7 +189,8 @@ async fn released(child: &mut Child, job: &Job) -> anyhow::Result<Option<u16>> {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().context("no pipe from the process")?);
     let read = tokio::time::timeout(SPEAKS_WITHIN, stdout.read_line(&mut line)).await;
-    read.context("the HTTP app of the demo does not start")?.context("cannot read the port of the HTTP app")?;
+    read.context("the HTTP app of the demo does not start")?
+        .context("cannot read the port of the HTTP app")?;
     Ok(Some(line.trim().parse().context("the HTTP app of the demo gave no port")?))
 }
 
@@ -211,8 +219,13 @@ mod tests {
     #[test]
     fn every_job_survives_the_way_through_the_command_line() {
         for plan in plan::plans() {
-            let arguments = ["podmeter", "demo-worker"].into_iter().map(str::to_owned).chain(arguments(&plan.job));
-            let Cmd::DemoWorker(worker) = Cli::parse_from(arguments).command else { panic!("another command") };
+            let arguments = ["podmeter", "demo-worker"]
+                .into_iter()
+                .map(str::to_owned)
+                .chain(arguments(&plan.job));
+            let Cmd::DemoWorker(worker) = Cli::parse_from(arguments).command else {
+                panic!("another command")
+            };
             assert_eq!(worker.job, plan.job);
         }
     }

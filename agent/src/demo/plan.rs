@@ -26,7 +26,7 @@ pub struct Plan {
     pub team: &'static str,
     /// What runs it: kind and name.
     pub owner: (&'static str, &'static str),
-    /// The pod's name behind its owner's: a ReplicaSet's hash and five characters, or an ordinal.
+    /// The pod's name behind its owner's: a `ReplicaSet`'s hash and five characters, or an ordinal.
     pub suffix: &'static str,
     /// Millicores and bytes.
     pub requests: (u64, u64),
@@ -51,7 +51,7 @@ impl Plan {
         self.requests == self.limits
     }
 
-    /// Where the kubelet puts pods of this QoS class, below the subtree.
+    /// Where the kubelet puts a pod of this one's `QoS` class, below the subtree.
     #[must_use]
     pub fn parent(&self) -> &'static str {
         if self.is_guaranteed() { "kubepods" } else { "kubepods/burstable" }
@@ -183,29 +183,39 @@ pub fn node(cpus: usize, memory: u64) -> Value {
 /// The nine pods.
 #[must_use]
 pub fn plans() -> Vec<Plan> {
-    let http = |delay, hold| Job::Http { delay, hold };
-    let base = Plan {
-        application: "shop",
-        component: "checkout",
+    shop().into_iter().chain(billing()).chain(search()).collect()
+}
+
+/// An HTTP app with what most pods here have.
+fn api(application: &'static str, team: &'static str, component: &'static str) -> Plan {
+    Plan {
+        application,
+        component,
         role: "api",
         version: "stable",
-        team: "storefront",
-        owner: ("Deployment", "shop-checkout"),
-        suffix: "7d4b9c6f58-x2k8p",
+        team,
+        owner: ("Deployment", component),
+        suffix: "0",
         requests: (50, 32 * MI),
         limits: (200, 64 * MI),
-        job: http(20, 4),
+        job: Job::Http { delay: 20, hold: 4 },
         remark: None,
+    }
+}
+
+fn shop() -> [Plan; 4] {
+    let checkout = Plan {
+        owner: ("Deployment", "shop-checkout"),
+        suffix: "7d4b9c6f58-x2k8p",
+        ..api("shop", "storefront", "checkout")
     };
-    let billing = Plan { application: "billing", team: "payments", ..base.clone() };
-    let search = Plan { application: "search", team: "discovery", ..base.clone() };
-    vec![
+    [
         Plan {
             version: "canary",
             owner: ("Deployment", "shop-checkout-canary"),
             suffix: "6f9d8b7c49-q7m2n",
-            job: http(120, 8),
-            ..base.clone()
+            job: Job::Http { delay: 120, hold: 8 },
+            ..checkout.clone()
         },
         Plan {
             component: "mailer",
@@ -215,7 +225,7 @@ pub fn plans() -> Vec<Plan> {
             requests: (100, 32 * MI),
             job: Job::Burn { cores: 0.6, hold: 4 },
             remark: Some("wants 0.6 cores, may use 0.2: throttled"),
-            ..base.clone()
+            ..checkout.clone()
         },
         Plan {
             component: "sessions",
@@ -226,10 +236,20 @@ pub fn plans() -> Vec<Plan> {
             limits: (100, 48 * MI),
             job: Job::Burn { cores: 0.01, hold: 36 },
             remark: Some("sits at about 80% of its memory limit"),
-            ..base.clone()
+            ..checkout.clone()
         },
-        base,
-        Plan { component: "payments", owner: ("Deployment", "billing-payments"), suffix: "58b7c9d6f4-j5w9c", job: http(5, 4), ..billing.clone() },
+        checkout,
+    ]
+}
+
+fn billing() -> [Plan; 3] {
+    let payments = Plan {
+        owner: ("Deployment", "billing-payments"),
+        suffix: "58b7c9d6f4-j5w9c",
+        job: Job::Http { delay: 5, hold: 4 },
+        ..api("billing", "payments", "payments")
+    };
+    [
         Plan {
             component: "invoices",
             role: "worker",
@@ -237,8 +257,10 @@ pub fn plans() -> Vec<Plan> {
             owner: ("Deployment", "billing-invoices"),
             suffix: "84d6f5b7c9-m8v4d",
             job: Job::Drift { from: 16, step: 512 },
-            remark: Some("drifts towards its memory limit of 64Mi, is OOM-killed after about 90 s and restarted"),
-            ..billing.clone()
+            remark: Some(
+                "drifts towards its memory limit of 64Mi, is OOM-killed after about 90 s and restarted",
+            ),
+            ..payments.clone()
         },
         Plan {
             component: "ledger",
@@ -248,9 +270,20 @@ pub fn plans() -> Vec<Plan> {
             limits: (0, 64 * MI),
             job: Job::Burn { cores: 0.08, hold: 8 },
             remark: Some("uses more CPU than it requests, and has no CPU limit"),
-            ..billing
+            ..payments.clone()
         },
-        Plan { component: "query", owner: ("Deployment", "search-query"), suffix: "7b5d8f9c64-k6n2r", job: http(40, 8), ..search.clone() },
+        payments,
+    ]
+}
+
+fn search() -> [Plan; 2] {
+    let query = Plan {
+        owner: ("Deployment", "search-query"),
+        suffix: "7b5d8f9c64-k6n2r",
+        job: Job::Http { delay: 40, hold: 8 },
+        ..api("search", "discovery", "query")
+    };
+    [
         Plan {
             component: "indexer",
             role: "worker",
@@ -259,8 +292,9 @@ pub fn plans() -> Vec<Plan> {
             requests: (150, 48 * MI),
             limits: (300, 96 * MI),
             job: Job::Burn { cores: 0.12, hold: 24 },
-            ..search
+            ..query.clone()
         },
+        query,
     ]
 }
 
@@ -272,7 +306,8 @@ mod tests {
 
     #[test]
     fn pods_are_nine_with_names_of_their_own() {
-        let names: HashSet<_> = plans().iter().map(|plan| (plan.application, plan.name())).collect();
+        let names: HashSet<_> =
+            plans().iter().map(|plan| (plan.application, plan.name())).collect();
         assert_eq!(names.len(), 9);
     }
 
@@ -283,7 +318,9 @@ mod tests {
         let cores: f64 = plans()
             .iter()
             .map(|plan| match plan.job {
-                Job::Burn { cores, .. } if plan.limits.0 > 0 => cores.min(plan.limits.0 as f64 / 1000.0),
+                Job::Burn { cores, .. } if plan.limits.0 > 0 => {
+                    cores.min(plan.limits.0 as f64 / 1000.0)
+                }
                 Job::Burn { cores, .. } => cores,
                 _ => 0.0,
             })
@@ -294,9 +331,22 @@ mod tests {
     #[test]
     fn replica_set_carries_the_hash_that_the_pods_name_has() {
         for plan in plans().iter().filter(|plan| plan.owner.0 == "Deployment") {
-            let pod = pod(plan, &State { uid: String::new(), ip: String::new(), created: String::new(), running: None, restarts: 0, last: None });
+            let pod = pod(
+                plan,
+                &State {
+                    uid: String::new(),
+                    ip: String::new(),
+                    created: String::new(),
+                    running: None,
+                    restarts: 0,
+                    last: None,
+                },
+            );
             let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap();
-            assert_eq!(pod["metadata"]["ownerReferences"][0]["name"], format!("{}-{hash}", plan.owner.1));
+            assert_eq!(
+                pod["metadata"]["ownerReferences"][0]["name"],
+                format!("{}-{hash}", plan.owner.1)
+            );
         }
     }
 }

@@ -41,7 +41,9 @@ impl Tree {
         let tree = Self { name: format!("{PREFIX}{}", std::process::id()) };
         let probe = tree.cgroup("kubepods/burstable/probe").context("cannot make cgroups")?;
         if !has_limits(&probe) {
-            bail!("cannot make cgroups with CPU and memory limits: the controllers are not enabled for them");
+            bail!(
+                "cannot make cgroups with CPU and memory limits: the controllers are not enabled for them"
+            );
         }
         probe.delete().context("cannot remove a cgroup")?;
         Ok(tree)
@@ -58,9 +60,18 @@ impl Tree {
     /// # Errors
     /// When a controller refuses.
     pub fn cgroup(&self, path: &str) -> anyhow::Result<Cgroup> {
-        let names = if is_cgroup2_unified_mode() { &["cpu", "memory", "pids", "io"][..] } else { &["cpu", "cpuacct", "memory", "pids", "blkio"] };
-        let names: Vec<String> = names.iter().filter(|name| has_controller(name)).map(|&name| name.to_owned()).collect();
-        Ok(Cgroup::new_with_specified_controllers(hierarchy(), Path::new(&self.name).join(path), Some(names))?)
+        let names = if is_cgroup2_unified_mode() {
+            &["cpu", "memory", "pids", "io"][..]
+        } else {
+            &["cpu", "cpuacct", "memory", "pids", "blkio"]
+        };
+        let names: Vec<String> =
+            names.iter().filter(|name| has_controller(name)).map(|&name| name.to_owned()).collect();
+        Ok(Cgroup::new_with_specified_controllers(
+            hierarchy(),
+            Path::new(&self.name).join(path),
+            Some(names),
+        )?)
     }
 
     /// Processes that the OOM killer killed in the cgroup at `path`.
@@ -111,7 +122,10 @@ pub fn limit(cgroup: &Cgroup, request: u64, (cpu, memory): (u64, u64)) -> anyhow
         let weight = 1 + ((shares - 2) * 9999) / 262_142;
         controller.set_shares(if cgroup.v2() { weight } else { shares })?;
         if cpu > 0 {
-            controller.set_cfs_quota_and_period(Some(i64::try_from(cpu * PERIOD / 1000)?), Some(PERIOD))?;
+            controller.set_cfs_quota_and_period(
+                Some(i64::try_from(cpu * PERIOD / 1000)?),
+                Some(PERIOD),
+            )?;
         }
     }
     if let Some(controller) = cgroup.controller_of::<MemController>()
@@ -132,14 +146,19 @@ pub fn limit(cgroup: &Cgroup, request: u64, (cpu, memory): (u64, u64)) -> anyhow
 /// # Errors
 /// When the process or the cgroup is gone.
 pub fn enter(cgroup: &Cgroup, process: u32) -> anyhow::Result<()> {
-    cgroup.add_task_by_tgid(CgroupPid::from(u64::from(process))).context("cannot move a process into its cgroup")
+    cgroup
+        .add_task_by_tgid(CgroupPid::from(u64::from(process)))
+        .context("cannot move a process into its cgroup")
 }
 
 /// A random UUID, from the kernel.
 #[must_use]
 pub fn uuid() -> String {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid");
-    uuid.map_or_else(|_| "00000000-0000-4000-8000-000000000000".to_owned(), |uuid| uuid.trim().to_owned())
+    uuid.map_or_else(
+        |_| "00000000-0000-4000-8000-000000000000".to_owned(),
+        |uuid| uuid.trim().to_owned(),
+    )
 }
 
 /// A container's id: 64 random hex digits.
@@ -158,8 +177,15 @@ fn roots() -> Vec<PathBuf> {
         return vec![V2::new().root()];
     }
     let v1 = V1::new();
-    let used = [Controllers::Cpu, Controllers::CpuAcct, Controllers::Mem, Controllers::Pids, Controllers::BlkIo];
-    let mut roots: Vec<_> = used.into_iter().filter_map(|controller| Some(v1.get_mount_point(controller)?.0)).collect();
+    let used = [
+        Controllers::Cpu,
+        Controllers::CpuAcct,
+        Controllers::Mem,
+        Controllers::Pids,
+        Controllers::BlkIo,
+    ];
+    let mut roots: Vec<_> =
+        used.into_iter().filter_map(|controller| Some(v1.get_mount_point(controller)?.0)).collect();
     roots.sort();
     roots.dedup();
     roots
@@ -175,7 +201,9 @@ fn has_controller(name: &str) -> bool {
 
 fn has_limits(cgroup: &Cgroup) -> bool {
     let cpu = cgroup.controller_of::<CpuController>().is_some_and(|cpu| cpu.cfs_period().is_ok());
-    cpu && cgroup.controller_of::<MemController>().is_some_and(|memory| memory.set_limit(-1).is_ok())
+    cpu && cgroup
+        .controller_of::<MemController>()
+        .is_some_and(|memory| memory.set_limit(-1).is_ok())
 }
 
 /// Removes what demos left that were killed without a chance to.
@@ -183,7 +211,8 @@ fn remove_stale() {
     for root in roots() {
         for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let dead = name.strip_prefix(PREFIX).is_some_and(|pid| !Path::new("/proc").join(pid).exists());
+            let dead =
+                name.strip_prefix(PREFIX).is_some_and(|pid| !Path::new("/proc").join(pid).exists());
             // Its maker may live in another pid namespace: what still runs is not ours to end.
             if dead && !is_populated(&entry.path()) {
                 debug!(%name, "removing what a dead demo left");
@@ -215,5 +244,8 @@ fn end(path: &Path) -> io::Result<()> {
 
 fn children(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
+    entries
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
 }

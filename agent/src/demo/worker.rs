@@ -43,7 +43,10 @@ pub fn run(job: &Job) -> anyhow::Result<()> {
         Job::Drift { from, step } => drift(from, step),
         Job::Http { delay, hold } => {
             let held = held(hold);
-            let outcome = tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(Duration::from_millis(delay)));
+            let outcome = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(serve(Duration::from_millis(delay)));
             drop(held);
             return outcome;
         }
@@ -94,6 +97,8 @@ async fn serve(delay: Duration) -> anyhow::Result<()> {
             }
         }
         let (stream, _) = listener.accept().await?;
-        connections.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)));
+        connections.spawn(
+            http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
+        );
     }
 }

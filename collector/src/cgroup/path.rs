@@ -125,7 +125,8 @@ pub fn container_ids(path: &str) -> impl Iterator<Item = &str> {
 #[must_use]
 pub fn is_ignored(name: &str) -> bool {
     const MONITORS: [&str; 2] = ["crio-conmon-", "libpod-conmon-"];
-    name.ends_with(".mount") || MONITORS.iter().any(|prefix| name.starts_with(prefix))
+    name.rsplit('.').next() == Some("mount")
+        || MONITORS.iter().any(|prefix| name.starts_with(prefix))
 }
 
 struct Found {
@@ -144,9 +145,9 @@ fn find(path: &str) -> Option<Found> {
     while let Some(part) = parts.next() {
         let is_last = parts.peek().is_none();
         let (slice, colon_id) = split_colon(part);
-        if let Some(tail) = group(slice) {
+        if is_group(slice) {
             in_group = true;
-            pod = tail.and_then(PodUid::parse).map(|uid| (uid, is_last));
+            pod = slice_pod(slice).map(|uid| (uid, is_last));
         } else if in_group && let Some(uid) = slice.strip_prefix("pod").and_then(PodUid::parse) {
             pod = Some((uid, is_last));
         }
@@ -163,15 +164,18 @@ fn find(path: &str) -> Option<Found> {
     pod.or(outside).map(|(scope, is_last)| Found { scope, is_last })
 }
 
-/// Whether `part` is a directory of the kubelet's group (`kubepods`, `kubepods-burstable.slice`,
-/// `kubelet-kubepods.slice`), and the text behind `-pod` if it is a pod's slice.
-fn group(part: &str) -> Option<Option<&str>> {
+/// Whether `part` is a directory of the kubelet's group: `kubepods`, `kubepods-burstable.slice`,
+/// `kubelet-kubepods.slice`.
+fn is_group(part: &str) -> bool {
     let name = part.strip_suffix(".slice").unwrap_or(part);
-    if !name.split('-').any(|word| word == "kubepods") {
-        return None;
-    }
-    // A UUID is written with `_` here, so the last dash is the one before `pod`, dashed UUIDs aside.
-    Some(name.find("-pod").map(|at| &name[at + 4..]))
+    name.split('-').any(|word| word == "kubepods")
+}
+
+/// The pod in the name of its slice, `kubepods-burstable-pod<uid>.slice`.
+fn slice_pod(part: &str) -> Option<PodUid> {
+    let name = part.strip_suffix(".slice").unwrap_or(part);
+    let (_, uid) = name.split_once("-pod")?;
+    PodUid::parse(uid)
 }
 
 /// `slice:cri-containerd:<id>`, which containerd makes without systemd from a systemd-style path.

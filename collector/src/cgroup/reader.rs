@@ -108,20 +108,20 @@ impl Reader {
     /// # Errors
     /// When no cgroup hierarchy with a usable controller is mounted.
     pub fn open(config: Config) -> Result<Self, mounts::Error> {
-        Self::with_bounds(&config, Bounds::default())
+        Self::with_bounds(config, Bounds::default())
     }
 
     /// Like [`Self::open`], with other bounds.
     ///
     /// # Errors
     /// As for [`Self::open`].
-    pub fn with_bounds(config: &Config, bounds: Bounds) -> Result<Self, mounts::Error> {
-        let found = mounts::find(&config.root, &config.mountinfo)?;
+    pub fn with_bounds(config: Config, bounds: Bounds) -> Result<Self, mounts::Error> {
+        let Config { root, mountinfo, subtree } = config;
+        let found = mounts::find(&root, &mountinfo)?;
         let hierarchies = found.list.into_iter().map(Opened::new).collect::<Result<Vec<_>, _>>()?;
-        let none = || mounts::Error::NoHierarchy { root: config.root.clone() };
-        let walked = hierarchies.first().ok_or_else(none)?;
+        let walked = hierarchies.first().ok_or(mounts::Error::NoHierarchy { root })?;
         let fd = walked.fd.try_clone().map_err(|source| walked.error(source))?;
-        let tree = Tree::new(fd, &walked.hierarchy.root, &config.subtree, bounds);
+        let tree = Tree::new(fd, &walked.hierarchy.root, &subtree, bounds);
         Ok(Self {
             version: found.version,
             hierarchies,

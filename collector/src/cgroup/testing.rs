@@ -70,7 +70,7 @@ impl Files {
 
     pub(crate) fn watch_bounded(&self, bounds: Bounds) -> Watch {
         Watch {
-            reader: Reader::with_bounds(&self.config(), bounds).unwrap(),
+            reader: Reader::with_bounds(self.config(), bounds).unwrap(),
             errors: ReadErrors::default(),
         }
     }

@@ -9,19 +9,18 @@
 //!
 //! What a path means is [`super::path`]'s business, what a cgroup counts [`super::Reader`]'s.
 
+mod look;
+
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, StatxFlags, fstat, openat, seek, statat,
-    statx,
-};
-use rustix::io::Errno;
+use rustix::fs::{FileType, RawDir, SeekFrom, seek};
 
+use self::look::{Identity, Seen, Signature, look, open, signature};
 use super::{Scope, path};
 use crate::faults::{Kind, ReadErrors, Source};
 
@@ -117,27 +116,6 @@ struct Directory {
     is_cut: bool,
     /// Whether every child not in `children` was made after it was looked for.
     is_known: bool,
-}
-
-/// What changes when a child comes or goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Signature {
-    links: u64,
-    modified: (i64, u64),
-}
-
-/// Tells a directory from another that took its name. The birth time is for file systems that give
-/// an inode number to the next file at once; the kernel's cgroup file systems have none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
-    inode: u64,
-    born: Option<(i64, u32)>,
-}
-
-struct Seen {
-    identity: Identity,
-    created: Option<SystemTime>,
-    is_directory: bool,
 }
 
 impl Tree {
@@ -317,12 +295,16 @@ impl Tree {
                         self.node(*child).is_none_or(|child| child.round != self.round)
                     })
                     .collect();
-                gone.into_iter().for_each(|(_, child)| self.remove(child, changes));
+                for (_, child) in gone {
+                    self.remove(child, changes);
+                }
                 directory.is_known = !directory.is_cut;
             }
             // The kernel does not list a directory that was removed while it was open.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                directory.children.drain().for_each(|(_, child)| self.remove(child, changes))
+                for (_, child) in directory.children.drain() {
+                    self.remove(child, changes);
+                }
             }
             Err(error) => {
                 directory.signature = None;
@@ -511,61 +493,6 @@ pub(super) fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
     }
     let rest = path.strip_prefix(root)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
-}
-
-fn open(directory: impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    Ok(openat(directory, name, flags, Mode::empty())?)
-}
-
-#[expect(
-    clippy::useless_conversion,
-    clippy::unnecessary_cast,
-    clippy::cast_lossless,
-    clippy::cast_sign_loss,
-    reason = "the fields' types differ between targets"
-)]
-fn signature(directory: BorrowedFd<'_>) -> Option<Signature> {
-    let stat = fstat(directory).ok()?;
-    Some(Signature {
-        links: stat.st_nlink as u64,
-        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
-    })
-}
-
-fn look(directory: impl AsFd, name: &CStr) -> io::Result<Seen> {
-    match statx(
-        &directory,
-        name,
-        AtFlags::SYMLINK_NOFOLLOW,
-        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
-    ) {
-        Ok(stat) => {
-            let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
-            let born = has_birth.then_some((stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec));
-            let changed = [stat.stx_mtime, stat.stx_ctime].map(|time| (time.tv_sec, time.tv_nsec));
-            Ok(Seen {
-                identity: Identity { inode: stat.stx_ino, born },
-                created: time(born.unwrap_or(changed[0].min(changed[1]))),
-                is_directory: FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Directory,
-            })
-        }
-        // A sandbox's system call filter may not know it.
-        Err(Errno::NOSYS | Errno::PERM) => {
-            let stat = statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            Ok(Seen {
-                identity: Identity { inode: stat.st_ino, born: None },
-                created: time((stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0))),
-                is_directory: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
-            })
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn time((seconds, nanos): (i64, u32)) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
-    SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos.min(999_999_999)))
 }
 
 #[cfg(test)]

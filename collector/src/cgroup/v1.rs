@@ -70,7 +70,7 @@ pub const FILES: &[Spec] = &[
     }),
 ];
 
-/// `cpuacct.stat`, in USER_HZ.
+/// `cpuacct.stat`, in `USER_HZ`.
 ///
 /// # Errors
 /// [`Kind::Malformed`] when a known key has a bad value; its field is `None` then.
@@ -182,30 +182,16 @@ pub fn memory_stat(text: &[u8], memory: &mut Memory) -> Outcome {
         set(field, word, &mut outcome);
     }
     if !has_total {
-        let Memory {
-            file,
-            anon,
-            shmem,
-            mapped_file,
-            swap,
-            inactive_file,
-            active_file,
-            page_faults,
-            major_page_faults,
-            ..
-        } = own;
-        *memory = Memory {
-            file,
-            anon,
-            shmem,
-            mapped_file,
-            swap,
-            inactive_file,
-            active_file,
-            page_faults,
-            major_page_faults,
-            ..*memory
-        };
+        // Only these come from this file.
+        memory.file = own.file;
+        memory.anon = own.anon;
+        memory.shmem = own.shmem;
+        memory.mapped_file = own.mapped_file;
+        memory.swap = own.swap;
+        memory.inactive_file = own.inactive_file;
+        memory.active_file = own.active_file;
+        memory.page_faults = own.page_faults;
+        memory.major_page_faults = own.major_page_faults;
     }
     outcome
 }

@@ -45,8 +45,9 @@ pub fn cpus_and_boot(text: &[u8]) -> (u32, Result<Option<SystemTime>, Kind>) {
     for (key, word) in flat(text) {
         match key {
             b"btime" => {
-                booted = digits(word)
-                    .map(|seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds)))
+                booted = digits(word).map(|seconds| {
+                    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+                });
             }
             [b'c', b'p', b'u', number @ ..] if digits(number).is_ok() => cpus += 1,
             _ => {}

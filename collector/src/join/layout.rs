@@ -269,11 +269,15 @@ impl Plan<'_> {
 
     /// A container that Kubernetes does not run: the name the runtime's own files give it.
     fn foreign(&self, id: &ContainerId) -> Arc<LabelSet> {
-        let labels = vec![
+        let mut labels = vec![
             Label::own("container", id.short()),
             Label::own("container_id", id.short()),
             Label::own("node", self.config.node.clone()),
         ];
+        if let Some(known) = self.index.container(id) {
+            labels[0] = Label::own("container", known.name.clone());
+            labels.extend(known.labels.iter().cloned());
+        }
         Arc::new(LabelSet::new(labels))
     }
 }

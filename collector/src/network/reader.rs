@@ -16,7 +16,7 @@ use crate::faults::{Kind, ReadErrors, Source};
 /// Most interfaces kept of one pod.
 const MAX_INTERFACES: usize = 16;
 
-/// Longest wait between two searches for a process of the same pod, in ticks.
+/// Longest wait between two scans of `/proc` for the same pod, in ticks.
 const MAX_WAIT: u64 = 64;
 
 /// Reads the interfaces of pods.
@@ -37,8 +37,9 @@ struct Pod {
     seen: u64,
     source: Option<Opened>,
     interfaces: Vec<Interface>,
+    /// Scans that found none.
     misses: u32,
-    /// No search before this tick.
+    /// No scan for it before this tick.
     wait_until: u64,
 }
 
@@ -91,7 +92,7 @@ impl Reader {
                 *pod = Pod { seen: tick, ..Pod::default() };
             }
         }
-        if self.pods.values().any(|pod| pod.is_due(tick)) {
+        if self.pods.values().any(|pod| pod.source.is_none()) {
             self.search(cgroups, errors);
         }
         self.read(errors);
@@ -126,7 +127,7 @@ impl Reader {
         let mut missing = Vec::new();
         for cgroup in cgroups.cgroups() {
             let Scope::Container { pod: Some(uid), id } = &cgroup.scope else { continue };
-            if self.pods.get(uid).is_none_or(|pod| !pod.is_due(self.tick)) {
+            if self.pods.get(uid).is_none_or(|pod| pod.source.is_some()) {
                 continue;
             }
             match self.by_procs(cgroups, cgroup, id) {
@@ -246,6 +247,7 @@ impl Reader {
 }
 
 impl Pod {
+    /// Whether a scan may look for it. Asking its cgroup costs little and is done every tick.
     fn is_due(&self, tick: u64) -> bool {
         self.source.is_none() && self.wait_until <= tick
     }

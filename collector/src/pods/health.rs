@@ -42,7 +42,7 @@ pub enum Event {
 pub enum Failure {
     /// No connection, no answer in time, or a connection cut.
     Unreachable,
-    /// HTTP 403: a rule of the ClusterRole is missing.
+    /// HTTP 403: a rule of the `ClusterRole` is missing.
     Forbidden,
     /// HTTP 401: the token is not accepted.
     Unauthorized,

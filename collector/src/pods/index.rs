@@ -79,6 +79,7 @@ impl Index {
     }
 
     /// All pods, in no particular order.
+    #[must_use]
     pub fn pods(&self) -> impl ExactSizeIterator<Item = &Arc<Pod>> {
         self.pods.values()
     }

@@ -210,7 +210,7 @@ impl<'de> Deserialize<'de> for Map {
                     let value = map.next_value::<Text>()?.0.unwrap_or_default();
                     match key.0 {
                         Some(key) if found.entries.len() < MAX_ENTRIES => {
-                            found.entries.push((key, value))
+                            found.entries.push((key, value));
                         }
                         _ => found.more += 1,
                     }

@@ -103,6 +103,14 @@ pub struct Container {
     pub status: Option<Status>,
 }
 
+impl Container {
+    /// Whether its current incarnation has this id.
+    #[must_use]
+    pub fn is(&self, id: &ContainerId) -> bool {
+        self.status.as_ref().is_some_and(|status| status.id.as_ref() == Some(id))
+    }
+}
+
 /// `status.containerStatuses[]`, pruned.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Status {

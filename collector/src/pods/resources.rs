@@ -70,7 +70,7 @@ impl Amounts {
             _ => match self.others.iter().position(|(other, _)| &**other == name) {
                 Some(at) => self.others[at].1 = value,
                 None if self.others.len() < MAX_OTHERS => {
-                    self.others.push((Arc::from(name), value))
+                    self.others.push((Arc::from(name), value));
                 }
                 None => {}
             },

@@ -164,17 +164,15 @@ impl Pod {
     /// Makes `id` the present container of this name.
     fn put_container(&mut self, name: &Arc<str>, id: &ContainerId) {
         let status = Some(Status { id: Some(id.clone()), ..Status::default() });
-        match self.containers.iter_mut().find(|container| container.name == *name) {
-            Some(container) => container.status = status,
-            None => {
-                let name = name.clone();
-                self.containers.push(Container {
-                    name,
-                    role: Role::Regular,
-                    resources: Resources::default(),
-                    status,
-                });
-            }
+        if let Some(container) = self.containers.iter_mut().find(|one| one.name == *name) {
+            container.status = status;
+        } else {
+            self.containers.push(Container {
+                name: name.clone(),
+                role: Role::Regular,
+                resources: Resources::default(),
+                status,
+            });
         }
     }
 }

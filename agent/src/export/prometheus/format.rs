@@ -54,7 +54,7 @@ impl Format {
     /// The best format for an `Accept` header; several headers are to be joined by commas.
     ///
     /// An offer's weight is that of the most specific range that it matches. Between offers of one
-    /// weight the more specific range decides, then the one named first, then [`OFFERS`].
+    /// weight the more specific range decides, then the one named first, then text before the others.
     #[must_use]
     pub fn negotiate(accept: &str) -> Self {
         let mut best = None;

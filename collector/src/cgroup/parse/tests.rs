@@ -102,7 +102,7 @@ fn io_stat_reads_each_device_that_has_keys() {
 #[test]
 fn blkio_reads_reads_and_writes_alone() {
     let set: fn(&mut DeviceIo, bool, u64) = |row, is_read, value| {
-        *if is_read { &mut row.read_bytes } else { &mut row.write_bytes } = value
+        *if is_read { &mut row.read_bytes } else { &mut row.write_bytes } = value;
     };
     let row = io((8, 0), [123, 45, 0, 0]);
     for (text, expected, outcome) in [
@@ -125,7 +125,8 @@ fn blkio_reads_reads_and_writes_alone() {
 
 #[test]
 fn devices_beyond_the_bound_are_left_out_and_reported() {
-    let text: String = (0..40).map(|minor| format!("8:{minor} rbytes=1\n")).collect();
+    let text: String =
+        (0..40).map(|minor| "8:".to_owned() + &minor.to_string() + " rbytes=1\n").collect();
     let mut rows = Vec::new();
     assert_eq!(io_stat(text.as_bytes(), &mut rows), Err(Kind::Bounded));
     assert_eq!(rows.len(), MAX_DEVICES);

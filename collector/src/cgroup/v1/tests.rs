@@ -37,7 +37,11 @@ fn cpu_time_is_in_nanoseconds_and_its_parts_in_ticks() {
 fn quota_needs_both_of_its_files() {
     let (counters, _) =
         read(&[("cpu.cfs_quota_us", "150000\n"), ("cpu.cfs_period_us", "100000\n")]);
-    assert_eq!(counters.cpu.quota.unwrap().cores(), Some(1.5));
+    let expected = CpuQuota {
+        quota: Limit::At(Duration::from_millis(150)),
+        period: Duration::from_millis(100),
+    };
+    assert_eq!(counters.cpu.quota, Some(expected));
     let (counters, _) = read(&[("cpu.cfs_quota_us", "-1\n"), ("cpu.cfs_period_us", "100000\n")]);
     assert_eq!(counters.cpu.quota.unwrap().quota, Limit::Max);
     assert_eq!(read(&[("cpu.cfs_quota_us", "150000\n")]).0.cpu.quota, None);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::cgroup::Limit;
 
 fn read(name: &str, text: &str) -> (Counters, Outcome) {
     let mut counters = Counters::default();

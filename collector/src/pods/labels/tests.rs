@@ -158,7 +158,7 @@ fn include_that_no_pod_has_is_told() {
         crate::cgroup::PodUid::Uid(1),
         "shop".into(),
         "web".into(),
-        Default::default(),
+        crate::pods::model::Workload::default(),
     );
     pod.labels = rules.pod(&map(&[("app", "web")]), &Map::default()).0;
     let mut index = Index::default();

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use super::{MAX, StandaloneContainer};
 use crate::cgroup::{ContainerId, PodUid};
-use crate::pods::model::{Pod, Workload};
+use crate::pods::model::{Container, Pod, Resources, Role, Workload};
 
 /// Containers of one pod that are looked at.
 const MAX_CONTAINERS: usize = 64;
@@ -38,10 +38,10 @@ pub(super) fn pods(root: &Path, node: &str) -> Vec<Logged> {
         let workload = workload(uid, name, node);
         let mut pod = Pod::bare(uid, namespace.into(), name.into(), workload);
         for container in names(&root.join("var/log/pods").join(&folder), MAX_CONTAINERS) {
-            pod.containers.push(crate::pods::model::Container {
+            pod.containers.push(Container {
                 name: container.into(),
-                role: crate::pods::model::Role::Regular,
-                resources: crate::pods::model::Resources::default(),
+                role: Role::Regular,
+                resources: Resources::default(),
                 status: None,
             });
         }

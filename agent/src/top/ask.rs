@@ -1,0 +1,110 @@
+//! Asks an agent for its snapshot.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http::Uri;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+
+const PATH: &str = "/api/v1/snapshot";
+/// Longest wait for the whole answer.
+const WAIT: Duration = Duration::from_secs(10);
+/// Thousands of containers fit; anything larger is not an agent's answer.
+const MAX_BYTES: usize = 64 << 20;
+
+#[derive(Debug, Deserialize)]
+struct Document {
+    containers: Vec<Container>,
+}
+
+/// One container.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Container {
+    labels: HashMap<String, String>,
+    pub(super) cpu_cores: Option<f64>,
+    series: HashMap<String, Option<f64>>,
+}
+
+impl Container {
+    /// A label's value, `-` without it.
+    pub(super) fn label(&self, name: &str) -> &str {
+        self.labels.get(name).map_or("-", String::as_str)
+    }
+
+    /// The value of a series, further labels in braces.
+    pub(super) fn value(&self, series: &str) -> Option<f64> {
+        self.series.get(series).copied().flatten()
+    }
+
+    /// Namespace, pod, container; a container without a name yet has its pod's uid and its own id.
+    pub(super) fn name(&self) -> [&str; 3] {
+        let or = |name, other| {
+            if self.labels.contains_key(name) { self.label(name) } else { self.label(other) }
+        };
+        [self.label("namespace"), or("pod", "uid"), or("container", "container_id")]
+    }
+
+    /// The working set, in bytes.
+    pub(super) fn memory(&self) -> Option<f64> {
+        self.value("container_memory_working_set_bytes")
+    }
+
+    pub(super) fn cpu_of_limit(&self) -> Option<f64> {
+        self.value("podmeter_cpu_limit_ratio")
+    }
+
+    pub(super) fn memory_of_limit(&self) -> Option<f64> {
+        self.value("podmeter_memory_limit_ratio{basis=\"working_set\"}")
+    }
+
+    /// CPU or memory against its limit, whichever is nearer.
+    pub(super) fn nearest_limit(&self) -> Option<f64> {
+        [self.cpu_of_limit(), self.memory_of_limit()].into_iter().flatten().max_by(f64::total_cmp)
+    }
+
+    /// The share of bandwidth periods in which the CPU limit was used up, since the container started.
+    pub(super) fn throttled(&self) -> Option<f64> {
+        let periods =
+            self.value("container_cpu_cfs_periods_total").filter(|periods| *periods > 0.0)?;
+        Some(self.value("container_cpu_cfs_throttled_periods_total")? / periods)
+    }
+}
+
+/// The containers of the agent at `base`.
+pub(super) async fn containers(base: &Uri) -> anyhow::Result<Vec<Container>> {
+    let answer = tokio::time::timeout(WAIT, get(base)).await;
+    answer.with_context(|| format!("no answer from {base} within {} s", WAIT.as_secs()))?
+}
+
+async fn get(base: &Uri) -> anyhow::Result<Vec<Container>> {
+    if base.scheme_str() != Some("http") {
+        bail!("{base} is not an address of an agent; write one such as http://127.0.0.1:9464");
+    }
+    let url: Uri = format!("{}{PATH}", base.to_string().trim_end_matches('/')).parse()?;
+    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let asked = client.get(url.clone()).await;
+    let answer = asked.with_context(|| format!("no agent answers on {base}; start one with podmeter run or podmeter demo, or name another with --url"))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
+    let body = body
+        .map_err(|error| anyhow::anyhow!(error))
+        .with_context(|| format!("the answer of {url} broke off"))?
+        .to_bytes();
+    if !status.is_success() {
+        bail!(
+            "{url} answers {status}: {}",
+            String::from_utf8_lossy(&body[..body.len().min(200)]).trim()
+        );
+    }
+    parse(&body).with_context(|| format!("{url} does not answer as an agent does"))
+}
+
+/// The containers of an answer.
+pub(super) fn parse(body: &[u8]) -> anyhow::Result<Vec<Container>> {
+    Ok(serde_json::from_slice::<Document>(body)?.containers)
+}
