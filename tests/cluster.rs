@@ -8,32 +8,27 @@
 //!
 //! `cargo test -p agent --test cluster [FILTER]`
 
-#[path = "cluster/agent.rs"]
-mod agent;
-#[path = "cluster/cases.rs"]
-mod cases;
-#[path = "cluster/kernel.rs"]
-mod kernel;
-#[path = "cluster/page.rs"]
-mod page;
-#[path = "cluster/recorder.rs"]
-mod recorder;
-#[path = "cluster/relay.rs"]
-mod relay;
-#[path = "cluster/suite.rs"]
-mod suite;
-#[path = "cluster/tool.rs"]
-mod tool;
-#[path = "cluster/wait.rs"]
-mod wait;
+/// The parts lie in the folder of this name.
+mod cluster {
+    pub(crate) mod agent;
+    pub(crate) mod cases;
+    pub(crate) mod kernel;
+    pub(crate) mod page;
+    pub(crate) mod recorder;
+    pub(crate) mod relay;
+    pub(crate) mod suite;
+    pub(crate) mod tool;
+    pub(crate) mod wait;
+}
 
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::suite::Suite;
-use crate::tool::Tool;
+use crate::cluster::cases;
+use crate::cluster::suite::Suite;
+use crate::cluster::tool::Tool;
 
 /// Cases at once. They mostly wait.
 const THREADS: usize = 8;

@@ -10,29 +10,29 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::page::Page;
-use crate::wait;
+use crate::cluster::page::Page;
+use crate::cluster::wait;
 
 /// Longest time for an answer of ours.
 const ANSWER: Duration = Duration::from_secs(20);
 
 /// A running agent; ends with the value.
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
     address: SocketAddr,
     log: Arc<Mutex<String>>,
 }
 
 /// An HTTP answer.
-pub struct Answer {
+pub(crate) struct Answer {
     /// The status code.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 /// The program with no environment of this process that could change what it does.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_podmeter"));
     for name in ["KUBECONFIG", "NODE_NAME", "KUBERNETES_SERVICE_HOST"] {
         command.env_remove(name);
@@ -47,7 +47,7 @@ pub fn program() -> Command {
 
 impl Agent {
     /// `podmeter run` with this way to the API server, sampling every second.
-    pub fn start(kubeconfig: &Path) -> Self {
+    pub(crate) fn start(kubeconfig: &Path) -> Self {
         let mut child = program()
             .args(["run", "--node", "node1", "--listen", "127.0.0.1:0", "--interval", "1s"])
             .args(["--log", "info", "--kubeconfig"])
@@ -77,31 +77,35 @@ impl Agent {
     }
 
     /// What it logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("nobody panics with it").clone()
     }
 
     /// Asks for a path.
-    pub fn try_get(&self, path: &str) -> std::io::Result<Answer> {
+    pub(crate) fn try_get(&self, path: &str) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect_timeout(&self.address, ANSWER)?;
         stream.set_read_timeout(Some(ANSWER))?;
         // HTTP/1.0: the body ends with the connection, in one piece.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: podmeter\r\nAccept: text/plain;version=0.0.4\r\n\r\n")?;
+        write!(
+            stream,
+            "GET {path} HTTP/1.0\r\nHost: podmeter\r\nAccept: text/plain;version=0.0.4\r\n\r\n"
+        )?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
         let broken = || std::io::Error::other(format!("no HTTP answer: {text:.200}"));
         let (head, body) = text.split_once("\r\n\r\n").ok_or_else(broken)?;
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;
+        let status =
+            head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(broken)?;
         Ok(Answer { status, body: body.to_owned() })
     }
 
     /// Asks for a path.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.try_get(path).unwrap_or_else(|error| panic!("GET {path}: {error}\n{}", self.log()))
     }
 
     /// A page of metrics, read strictly.
-    pub fn scrape(&self) -> Result<Page, String> {
+    pub(crate) fn scrape(&self) -> Result<Page, String> {
         let answer = self.try_get("/metrics").map_err(|error| error.to_string())?;
         match answer.status {
             200 => Page::strict(&answer.body),
@@ -110,14 +114,14 @@ impl Agent {
     }
 
     /// Waits until it is ready.
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         wait::until("the agent is ready", Duration::from_secs(30), || {
             (self.get("/readyz").status == 200).then_some(())
         });
     }
 
     /// Asks it to end, and how it did.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub(crate) fn terminate(mut self) -> ExitStatus {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
         kill_process(pid, Signal::TERM).expect("it runs");
         let deadline = Instant::now() + Duration::from_secs(15);

@@ -9,12 +9,12 @@ mod outage;
 mod values;
 mod workloads;
 
-use crate::suite::Suite;
+use crate::cluster::suite::Suite;
 
 macro_rules! cases {
     ($($module:ident: $($name:ident)*;)*) => {
         /// Every case by its name; those that take longest come first.
-        pub const ALL: &[(&str, fn(&Suite))] = &[$($((stringify!($name), $module::$name)),*),*];
+        pub(crate) const ALL: &[(&str, fn(&Suite))] = &[$($((stringify!($name), $module::$name)),*),*];
     };
 }
 

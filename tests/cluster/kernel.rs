@@ -13,19 +13,19 @@ const CLASSES: [&str; 3] = ["burstable", "besteffort", "."];
 
 /// A container's cgroups.
 #[derive(Clone, Debug)]
-pub struct Container {
+pub(crate) struct Container {
     /// How the pod's folder names it: the uid, or a static pod's hash.
-    pub pod: String,
+    pub(crate) pod: String,
     /// The runtime's id.
-    pub id: String,
+    pub(crate) id: String,
 }
 
 /// Byte and packet counters of an interface, in the order of `/proc/net/dev`.
-pub type Interface = [u64; 16];
+pub(crate) type Interface = [u64; 16];
 
 impl Container {
     /// The folder under a controller.
-    pub fn folder(&self, controller: &str) -> PathBuf {
+    pub(crate) fn folder(&self, controller: &str) -> PathBuf {
         pod_folder(controller, &self.pod)
             .map(|pod| pod.join(&self.id))
             .filter(|folder| folder.is_dir())
@@ -33,18 +33,18 @@ impl Container {
     }
 
     /// The text of a file.
-    pub fn text(&self, controller: &str, file: &str) -> String {
+    pub(crate) fn text(&self, controller: &str, file: &str) -> String {
         let path = self.folder(controller).join(file);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// A file that is one number.
-    pub fn number(&self, controller: &str, file: &str) -> f64 {
+    pub(crate) fn number(&self, controller: &str, file: &str) -> f64 {
         self.text(controller, file).trim().parse().expect("a number")
     }
 
     /// A number in a file of `key number` lines.
-    pub fn stat(&self, controller: &str, file: &str, key: &str) -> f64 {
+    pub(crate) fn stat(&self, controller: &str, file: &str, key: &str) -> f64 {
         let text = self.text(controller, file);
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         let value = lines.filter(|(name, _)| *name == key).map(|(_, value)| value).next();
@@ -52,38 +52,40 @@ impl Container {
     }
 
     /// A process in it.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         let text = self.text("memory", "cgroup.procs");
         text.lines().next().and_then(|line| line.parse().ok()).expect("a process runs in it")
     }
 
     /// Makes a file inside the container, which its script waits for.
-    pub fn touch(&self, path: &str) {
+    pub(crate) fn touch(&self, path: &str) {
         let file = format!("/proc/{}/root{path}", self.pid());
         fs::write(&file, "").unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 
     /// Whether there is a file inside the container.
-    pub fn has(&self, path: &str) -> bool {
+    pub(crate) fn has(&self, path: &str) -> bool {
         Path::new(&format!("/proc/{}/root{path}", self.pid())).exists()
     }
 
     /// The interfaces of its network namespace but the loopback.
-    pub fn interfaces(&self) -> BTreeMap<String, Interface> {
+    pub(crate) fn interfaces(&self) -> BTreeMap<String, Interface> {
         let text = fs::read_to_string(format!("/proc/{}/net/dev", self.pid())).expect("it runs");
         let lines = text.lines().skip(2).filter_map(|line| line.split_once(':'));
         let numbers = |text: &str| -> Vec<u64> {
             text.split_whitespace().map(|word| word.parse().expect("a number")).collect()
         };
         lines
-            .map(|(name, rest)| (name.trim().to_owned(), numbers(rest).try_into().expect("16 columns")))
+            .map(|(name, rest)| {
+                (name.trim().to_owned(), numbers(rest).try_into().expect("16 columns"))
+            })
             .filter(|(name, _)| name != "lo")
             .collect()
     }
 }
 
 /// A pod's folder under a controller, if it is there.
-pub fn pod_folder(controller: &str, pod: &str) -> Option<PathBuf> {
+pub(crate) fn pod_folder(controller: &str, pod: &str) -> Option<PathBuf> {
     let root = Path::new(ROOT).join(controller).join("kubepods");
     let folders = CLASSES.iter().map(|class| root.join(class).join(format!("pod{pod}")));
     folders.into_iter().find(|folder| folder.is_dir())

@@ -4,38 +4,38 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Instant, SystemTime};
 
 /// Labels of a series.
-pub type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// One series with its value.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub(crate) struct Series {
     /// Name, with the suffix if it is part of a histogram.
-    pub name: String,
+    pub(crate) name: String,
     /// All its labels.
-    pub labels: Labels,
+    pub(crate) labels: Labels,
     /// The value.
-    pub value: f64,
+    pub(crate) value: f64,
     /// The time that stands beside it, in Unix seconds. Podmeter sends none.
-    pub time: Option<f64>,
+    pub(crate) time: Option<f64>,
 }
 
 /// A page.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// When the scrape had ended.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// The same in Unix seconds.
-    pub unix: f64,
+    pub(crate) unix: f64,
     /// Every series, in the order of the page.
-    pub series: Vec<Series>,
+    pub(crate) series: Vec<Series>,
     /// The type of each family.
-    pub kinds: HashMap<String, String>,
+    pub(crate) kinds: HashMap<String, String>,
     by_name: HashMap<String, Vec<usize>>,
 }
 
 impl Series {
     /// A label's value; empty when there is no such label, as Prometheus has it.
-    pub fn label(&self, name: &str) -> &str {
+    pub(crate) fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 
@@ -46,7 +46,7 @@ impl Series {
 
 impl Page {
     /// Reads a page of Podmeter's: the rules of the format, and no times.
-    pub fn strict(text: &str) -> Result<Self, String> {
+    pub(crate) fn strict(text: &str) -> Result<Self, String> {
         let page = Self::read(text)?;
         match page.series.iter().find(|series| series.time.is_some()) {
             Some(series) => Err(format!("{} has a time beside it", series.name)),
@@ -55,7 +55,7 @@ impl Page {
     }
 
     /// Reads a page.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
         let mut reader = Reader::default();
         if !text.ends_with('\n') {
             return Err("the page is cut off".to_owned());
@@ -72,7 +72,7 @@ impl Page {
     }
 
     /// The same page with only those series.
-    pub fn only(&self, wanted: impl Fn(&Series) -> bool) -> Self {
+    pub(crate) fn only(&self, wanted: impl Fn(&Series) -> bool) -> Self {
         let series: Vec<_> = self.series.iter().filter(|series| wanted(series)).cloned().collect();
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, series) in series.iter().enumerate() {
@@ -82,13 +82,17 @@ impl Page {
     }
 
     /// The series of this name that have these labels.
-    pub fn all<'a>(&'a self, name: &str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = &'a Series> {
+    pub(crate) fn all<'s, 'l>(
+        &'s self,
+        name: &str,
+        labels: &'l [(&'l str, &'l str)],
+    ) -> impl Iterator<Item = &'s Series> + use<'s, 'l> {
         let rows = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
         rows.iter().map(|at| &self.series[*at]).filter(|series| series.has(labels))
     }
 
     /// The one series of this name that has these labels.
-    pub fn one(&self, name: &str, labels: &[(&str, &str)]) -> Option<&Series> {
+    pub(crate) fn one(&self, name: &str, labels: &[(&str, &str)]) -> Option<&Series> {
         let mut found = self.all(name, labels);
         let first = found.next();
         let second = found.next();
@@ -97,12 +101,12 @@ impl Page {
     }
 
     /// Its value.
-    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         self.one(name, labels).map(|series| series.value)
     }
 
     /// How many ticks the agent had made.
-    pub fn ticks(&self) -> f64 {
+    pub(crate) fn ticks(&self) -> f64 {
         self.value("podmeter_tick_duration_seconds_count", &[]).unwrap_or_default()
     }
 }
@@ -133,7 +137,10 @@ impl Reader {
             if name != self.family {
                 return Err("the type does not follow its help".to_owned());
             }
-            return fresh(self.kinds.insert(name.to_owned(), kind.to_owned()).is_none(), "a type stands twice");
+            return fresh(
+                self.kinds.insert(name.to_owned(), kind.to_owned()).is_none(),
+                "a type stands twice",
+            );
         }
         if line.is_empty() || line.starts_with('#') {
             return Err("neither a series nor a comment that means something".to_owned());
@@ -169,7 +176,8 @@ fn fresh(is_new: bool, fault: &str) -> Result<(), String> {
 
 fn is_name(name: &str) -> Result<(), String> {
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
-    let is_ok = !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() && name.bytes().all(is_legal);
+    let is_ok =
+        !name.is_empty() && !name.as_bytes()[0].is_ascii_digit() && name.bytes().all(is_legal);
     if is_ok { Ok(()) } else { Err(format!("{name:?} is no name")) }
 }
 
@@ -193,7 +201,9 @@ fn series(line: &str) -> Result<Series, String> {
     let time = words.next().map(str::parse::<f64>).transpose().map_err(|_| "no time")?;
     match words.next() {
         Some(_) => Err("too many words".to_owned()),
-        None => Ok(Series { name: name.to_owned(), labels, value, time: time.map(|ms| ms / 1000.0) }),
+        None => {
+            Ok(Series { name: name.to_owned(), labels, value, time: time.map(|ms| ms / 1000.0) })
+        }
     }
 }
 

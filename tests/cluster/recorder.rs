@@ -7,14 +7,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::agent::Agent;
-use crate::page::{Labels, Page, Series};
+use crate::cluster::agent::Agent;
+use crate::cluster::page::{Labels, Page, Series};
 
 /// Between two scrapes: shorter than the agent's interval, so that no tick is missed.
 const PAUSE: Duration = Duration::from_millis(400);
 
 /// The scraping thread.
-pub struct Recorder {
+pub(crate) struct Recorder {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -35,21 +35,21 @@ struct State {
 }
 
 /// Every page since it was asked for, reduced to what names one pod.
-pub struct Film {
+pub(crate) struct Film {
     pod: String,
     frames: Mutex<Vec<Arc<Page>>>,
 }
 
 impl Film {
     /// The pages so far, oldest first.
-    pub fn frames(&self) -> Vec<Arc<Page>> {
+    pub(crate) fn frames(&self) -> Vec<Arc<Page>> {
         self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Recorder {
     /// Starts scraping.
-    pub fn start(agent: Arc<Agent>) -> Self {
+    pub(crate) fn start(agent: Arc<Agent>) -> Self {
         let shared = Arc::new(Shared::default());
         let worker = shared.clone();
         let thread = thread::spawn(move || {
@@ -63,14 +63,14 @@ impl Recorder {
     }
 
     /// Keeps the pages from now on, as far as they are about a pod.
-    pub fn film(&self, pod: &str) -> Arc<Film> {
+    pub(crate) fn film(&self, pod: &str) -> Arc<Film> {
         let film = Arc::new(Film { pod: pod.to_owned(), frames: Mutex::default() });
         self.shared.lock().films.push(Arc::downgrade(&film));
         film
     }
 
     /// The first page whose tick began after this call.
-    pub fn fresh(&self) -> Arc<Page> {
+    pub(crate) fn fresh(&self) -> Arc<Page> {
         let asked = Instant::now();
         let before = self.shared.lock().latest.as_ref().map_or(0.0, |page| page.ticks());
         // The tick after the next one certainly began later than now.
@@ -81,12 +81,17 @@ impl Recorder {
     }
 
     /// The last page.
-    pub fn latest(&self) -> Arc<Page> {
+    pub(crate) fn latest(&self) -> Arc<Page> {
         self.shared.lock().latest.clone().expect("it scraped")
     }
 
     /// Looks at each page, beginning with the last one, until there is something on it.
-    pub fn until<T>(&self, what: &str, patience: Duration, mut look: impl FnMut(&Page) -> Option<T>) -> T {
+    pub(crate) fn until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut look: impl FnMut(&Page) -> Option<T>,
+    ) -> T {
         let deadline = Instant::now() + patience;
         let mut state = self.shared.lock();
         loop {
@@ -107,13 +112,15 @@ impl Recorder {
             (state, _) = self
                 .shared
                 .changed
-                .wait_timeout_while(state, Duration::from_secs(30), |state| state.scrapes == scrapes)
+                .wait_timeout_while(state, Duration::from_secs(30), |state| {
+                    state.scrapes == scrapes
+                })
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// What was wrong with the pages, if anything, and how many there were.
-    pub fn verdict(&self) -> (Option<String>, u64) {
+    pub(crate) fn verdict(&self) -> (Option<String>, u64) {
         let state = self.shared.lock();
         (state.fault.clone(), state.scrapes)
     }
@@ -147,7 +154,9 @@ impl Shared {
                 }
                 state.latest = Some(page);
             }
-            Err(fault) => state.fault = state.fault.take().or(Some(format!("a scrape failed: {fault}"))),
+            Err(fault) => {
+                state.fault = state.fault.take().or(Some(format!("a scrape failed: {fault}")))
+            }
         }
         self.changed.notify_all();
     }
@@ -159,24 +168,29 @@ fn is_about(series: &Series, pod: &str) -> bool {
 
 /// The first counter that fell although what it counts was not made anew.
 fn went_back(before: &Page, after: &Page) -> Option<String> {
-    let old: HashMap<(&str, &Labels), f64> =
-        before.series.iter().map(|series| ((&*series.name, &series.labels), series.value)).collect();
+    let old: HashMap<(&str, &Labels), f64> = before
+        .series
+        .iter()
+        .map(|series| ((&*series.name, &series.labels), series.value))
+        .collect();
     after.series.iter().filter(|series| is_counter(after, series)).find_map(|series| {
         let was = *old.get(&(&*series.name, &series.labels))?;
-        (series.value < was && incarnation(before, series) == incarnation(after, series))
-            .then(|| format!("{}{:?} fell from {was} to {}", series.name, series.labels, series.value))
+        (series.value < was && incarnation(before, series) == incarnation(after, series)).then(
+            || format!("{}{:?} fell from {was} to {}", series.name, series.labels, series.value),
+        )
     })
 }
 
 fn is_counter(page: &Page, series: &Series) -> bool {
-    let kind = |name| page.kinds.get(name).map(String::as_str);
+    let kind = |name: &str| page.kinds.get(name).map(String::as_str);
     let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| series.name.strip_suffix(end));
     kind(&series.name) == Some("counter") || base.and_then(kind) == Some("histogram")
 }
 
 /// What tells a thing from the one that had its name before: the container's start, or the pod's uid.
 fn incarnation(page: &Page, series: &Series) -> Option<String> {
-    let [namespace, pod, container] = ["namespace", "pod", "container"].map(|name| series.label(name));
+    let [namespace, pod, container] =
+        ["namespace", "pod", "container"].map(|name| series.label(name));
     if pod.is_empty() {
         return None;
     }

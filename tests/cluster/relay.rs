@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 /// Forwards connections to the API server, or cuts them.
-pub struct Relay {
+pub(crate) struct Relay {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
@@ -21,7 +21,7 @@ struct State {
 
 impl Relay {
     /// A relay to this address, open.
-    pub fn new(server: String) -> Self {
+    pub(crate) fn new(server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let state = Arc::new(Mutex::new(State::default()));
@@ -45,7 +45,7 @@ impl Relay {
     }
 
     /// Closes what is open and whatever comes.
-    pub fn cut(&self) {
+    pub(crate) fn cut(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_cut = true;
         for stream in state.open.drain(..) {
@@ -54,14 +54,17 @@ impl Relay {
     }
 
     /// Forwards again.
-    pub fn mend(&self) {
+    pub(crate) fn mend(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).is_cut = false;
     }
 
     /// A copy of a kubeconfig that goes this way. The certificate is good for any port of this address.
-    pub fn kubeconfig(&self, original: &Path, folder: &Path) -> PathBuf {
+    pub(crate) fn kubeconfig(&self, original: &Path, folder: &Path) -> PathBuf {
         let text = fs::read_to_string(original).expect("a kubeconfig");
-        let text = text.replace(&format!("https://{}", server(original)), &format!("https://{}", self.address));
+        let text = text.replace(
+            &format!("https://{}", server(original)),
+            &format!("https://{}", self.address),
+        );
         let copy = folder.join("relay.kubeconfig");
         fs::write(&copy, text).expect("it can be written");
         copy
@@ -69,7 +72,7 @@ impl Relay {
 }
 
 /// Host and port of the API server in a kubeconfig.
-pub fn server(kubeconfig: &Path) -> String {
+pub(crate) fn server(kubeconfig: &Path) -> String {
     let text = fs::read_to_string(kubeconfig).expect("a kubeconfig");
     let (_, rest) = text.split_once("server: \"https://").expect("an address");
     rest.split('"').next().expect("an address").to_owned()

@@ -10,42 +10,42 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::agent::Agent;
-use crate::kernel::Container;
-use crate::recorder::Recorder;
-use crate::tool::Tool;
-use crate::wait;
+use crate::cluster::agent::Agent;
+use crate::cluster::kernel::Container;
+use crate::cluster::recorder::Recorder;
+use crate::cluster::tool::Tool;
+use crate::cluster::wait;
 
 /// The image of every test container: busybox and a folder for files.
 const IMAGE: &str = "podmeter.test/busybox:1";
 /// Statically linked, from Debian's package `busybox-static`.
 const BUSYBOX: &str = "/bin/busybox";
 /// Longest wait for a pod to be made and started; eight cases share two cores.
-pub const START: Duration = Duration::from_secs(60);
+pub(crate) const START: Duration = Duration::from_secs(60);
 /// Longest wait for what takes a tick or two.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Everything, in the order in which it is taken down.
-pub struct Suite {
+pub(crate) struct Suite {
     /// Scrapes the agent.
-    pub recorder: Recorder,
+    pub(crate) recorder: Recorder,
     /// The agent that most cases look at.
-    pub agent: Arc<Agent>,
+    pub(crate) agent: Arc<Agent>,
     /// The cases' own namespace.
-    pub namespace: Namespace,
+    pub(crate) namespace: Namespace,
     /// Where the kubelet looks for static pods.
-    pub static_pods: StaticPods,
+    pub(crate) static_pods: StaticPods,
     /// Held to change the cluster under everyone's feet.
     steady: RwLock<()>,
     /// The cluster.
-    pub cluster: Cluster,
+    pub(crate) cluster: Cluster,
     /// For files of the cases.
-    pub scratch: TempDir,
+    pub(crate) scratch: TempDir,
 }
 
 impl Suite {
     /// Brings everything up.
-    pub fn new(tool: Tool) -> Self {
+    pub(crate) fn new(tool: Tool) -> Self {
         let scratch = TempDir::new().expect("a temporary folder");
         let cluster = Cluster::up(tool);
         let static_pods = StaticPods::enable(&cluster.0, &scratch.path().join("static"));
@@ -54,42 +54,50 @@ impl Suite {
         let agent = Arc::new(Agent::start(&cluster.0.kubeconfig));
         agent.ready();
         let recorder = Recorder::start(agent.clone());
-        Self { recorder, agent, namespace, static_pods, steady: RwLock::default(), cluster, scratch }
+        Self {
+            recorder,
+            agent,
+            namespace,
+            static_pods,
+            steady: RwLock::default(),
+            cluster,
+            scratch,
+        }
     }
 
     /// The tool.
-    pub fn tool(&self) -> &Tool {
+    pub(crate) fn tool(&self) -> &Tool {
         &self.cluster.0
     }
 
     /// Promises that the cluster's own processes stay as they are.
-    pub fn steady(&self) -> RwLockReadGuard<'_, ()> {
+    pub(crate) fn steady(&self) -> RwLockReadGuard<'_, ()> {
         self.steady.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until no case relies on the cluster's own processes.
-    pub fn alone(&self) -> RwLockWriteGuard<'_, ()> {
+    pub(crate) fn alone(&self) -> RwLockWriteGuard<'_, ()> {
         self.steady.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Applies a manifest in the cases' namespace.
-    pub fn apply(&self, manifest: &str) {
+    pub(crate) fn apply(&self, manifest: &str) {
         let manifest = manifest.replace("NAMESPACE", &self.namespace.name);
         self.tool().apply(&self.namespace.name, &manifest);
     }
 
     /// kubectl in the cases' namespace.
-    pub fn kubectl(&self, words: &[&str]) -> String {
+    pub(crate) fn kubectl(&self, words: &[&str]) -> String {
         self.tool().kubectl(&[&["-n", &self.namespace.name], words].concat())
     }
 
     /// A pod as the API server has it.
-    pub fn pod(&self, name: &str) -> Option<Value> {
+    pub(crate) fn pod(&self, name: &str) -> Option<Value> {
         self.tool().object(&["-n", &self.namespace.name, "pod", name])
     }
 
     /// The name of the pod that has a label, once there is one.
-    pub fn pod_with(&self, label: &str) -> String {
+    pub(crate) fn pod_with(&self, label: &str) -> String {
         wait::until(&format!("a pod with {label}"), START, || {
             let names = self.kubectl(&["get", "pods", "-l", label, "-o", "name"]);
             names.lines().next()?.strip_prefix("pod/").map(str::to_owned)
@@ -97,12 +105,12 @@ impl Suite {
     }
 
     /// A container's cgroups, once it runs.
-    pub fn running(&self, pod: &str, container: &str) -> Container {
+    pub(crate) fn running(&self, pod: &str, container: &str) -> Container {
         wait::until(&format!("{pod}/{container} runs"), START, || self.container(pod, container))
     }
 
     /// A container's cgroups, if it runs.
-    pub fn container(&self, pod: &str, container: &str) -> Option<Container> {
+    pub(crate) fn container(&self, pod: &str, container: &str) -> Option<Container> {
         let pod = self.pod(pod)?;
         let all = ["containerStatuses", "initContainerStatuses"];
         let mut statuses = all.iter().filter_map(|list| pod["status"][list].as_array()).flatten();
@@ -116,7 +124,7 @@ impl Suite {
 }
 
 /// A cluster, taken down again if it was not up before.
-pub struct Cluster(Arc<Tool>, bool);
+pub(crate) struct Cluster(Arc<Tool>, bool);
 
 impl Cluster {
     fn up(tool: Tool) -> Self {
@@ -138,9 +146,9 @@ impl Drop for Cluster {
 }
 
 /// A namespace of this run's own.
-pub struct Namespace {
+pub(crate) struct Namespace {
     /// Its name, which also begins the names of what belongs to no namespace.
-    pub name: String,
+    pub(crate) name: String,
     tool: Arc<Tool>,
 }
 
@@ -161,19 +169,21 @@ impl Drop for Namespace {
         for kind in ["clusterrolebinding", "clusterrole"] {
             let _ = self.tool.try_kubectl(&["delete", kind, &self.name, "--ignore-not-found"]);
         }
-        if let Err(error) = self.tool.try_kubectl(&["delete", "namespace", &self.name, "--timeout=60s"]) {
+        if let Err(error) =
+            self.tool.try_kubectl(&["delete", "namespace", &self.name, "--timeout=60s"])
+        {
             eprintln!("cluster: namespace {} is left: {error}", self.name);
         }
     }
 }
 
 /// The kubelet, made to run static pods from a folder: its configuration names none.
-pub struct StaticPods {
+pub(crate) struct StaticPods {
     tool: Arc<Tool>,
     /// The kubelet's command line as it was.
     command: Vec<String>,
     /// The folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl StaticPods {
@@ -192,7 +202,9 @@ impl StaticPods {
         self.tool.kill("kubelet");
         self.tool.start("kubelet", command);
         let healthy = "/api/v1/nodes/node1/proxy/healthz";
-        wait::until("the kubelet answers", START, || self.tool.try_kubectl(&["get", "--raw", healthy]).ok());
+        wait::until("the kubelet answers", START, || {
+            self.tool.try_kubectl(&["get", "--raw", healthy]).ok()
+        });
     }
 }
 
@@ -206,7 +218,8 @@ impl Drop for StaticPods {
 fn make_image(tool: &Tool, folder: &Path) {
     if !Path::new(BUSYBOX).exists() {
         let install = ["install", "-y", "-qq", "--no-install-recommends", "busybox-static"];
-        let out = Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive").output();
+        let out =
+            Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive").output();
         let done = out.is_ok_and(|out| out.status.success());
         assert!(done, "no {BUSYBOX}, and package busybox-static cannot be installed");
     }

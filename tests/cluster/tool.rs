@@ -13,24 +13,24 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::wait;
+use crate::cluster::wait;
 
 /// Where the tool is when no variable says so, seen from the repository.
 const BESIDE: &str = "../shared/cluster/cluster";
 
 /// The tool and, once the cluster is up, the way to it.
-pub struct Tool {
+pub(crate) struct Tool {
     script: PathBuf,
     kubectl: PathBuf,
     /// The administrator's.
-    pub kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
     /// Where the cluster keeps its state.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
 }
 
 impl Tool {
     /// The tool, or why there is none.
-    pub fn find() -> Result<Self, String> {
+    pub(crate) fn find() -> Result<Self, String> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let script = std::env::var_os("PODMETER_TEST_CLUSTER")
             .map_or_else(|| repository.join(BESIDE), PathBuf::from);
@@ -45,42 +45,45 @@ impl Tool {
         let text = String::from_utf8_lossy(&out.stdout);
         let variables: BTreeMap<_, _> =
             text.split_whitespace().filter_map(|word| word.split_once('=')).collect();
-        let path = |name| variables.get(name).map(PathBuf::from).ok_or(format!("the tool names no {name}"));
+        let path = |name| {
+            variables.get(name).map(PathBuf::from).ok_or(format!("the tool names no {name}"))
+        };
         let kubeconfig = path("KUBECONFIG")?;
         let dir = kubeconfig.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Self { kubectl: path("KUBECTL")?, script, kubeconfig, dir })
     }
 
     /// Whether a cluster answers.
-    pub fn is_up(&self) -> bool {
+    pub(crate) fn is_up(&self) -> bool {
         self.kubectl.is_file() && self.try_kubectl(&["get", "--raw", "/readyz"]).is_ok()
     }
 
     /// One of the tool's own words.
-    pub fn run(&self, words: &[&str]) {
+    pub(crate) fn run(&self, words: &[&str]) {
         let out = Command::new(&self.script).args(words).output().expect("the tool runs");
         assert!(out.status.success(), "cluster {}: {}", words.join(" "), complaint(&out));
     }
 
     /// What kubectl prints.
-    pub fn kubectl(&self, words: &[&str]) -> String {
-        self.try_kubectl(words).unwrap_or_else(|error| panic!("kubectl {}: {error}", words.join(" ")))
+    pub(crate) fn kubectl(&self, words: &[&str]) -> String {
+        self.try_kubectl(words)
+            .unwrap_or_else(|error| panic!("kubectl {}: {error}", words.join(" ")))
     }
 
     /// What kubectl prints, or complains about.
-    pub fn try_kubectl(&self, words: &[&str]) -> Result<String, String> {
+    pub(crate) fn try_kubectl(&self, words: &[&str]) -> Result<String, String> {
         self.feed_kubectl(words, "")
     }
 
     /// An object as JSON, `None` when there is none.
-    pub fn object(&self, words: &[&str]) -> Option<Value> {
+    pub(crate) fn object(&self, words: &[&str]) -> Option<Value> {
         let mut all = vec!["get", "-o", "json", "--ignore-not-found"];
         all.extend(words);
         serde_json::from_str(&self.kubectl(&all)).ok()
     }
 
     /// Applies a manifest.
-    pub fn apply(&self, namespace: &str, manifest: &str) {
+    pub(crate) fn apply(&self, namespace: &str, manifest: &str) {
         self.feed_kubectl(&["-n", namespace, "apply", "-f", "-"], manifest)
             .unwrap_or_else(|error| panic!("cannot apply {manifest}: {error}"));
     }
@@ -106,14 +109,15 @@ impl Tool {
     }
 
     /// The command line of a process of the cluster, such as `kubelet`.
-    pub fn command(&self, service: &str) -> Vec<String> {
+    pub(crate) fn command(&self, service: &str) -> Vec<String> {
         let line = fs::read(format!("/proc/{}/cmdline", self.pid(service))).expect("it runs");
-        let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+        let words =
+            line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
         words.filter(|word| !word.is_empty()).collect()
     }
 
     /// Ends a process of the cluster at once.
-    pub fn kill(&self, service: &str) {
+    pub(crate) fn kill(&self, service: &str) {
         let pid = self.pid(service);
         let process = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
         kill_process(process, Signal::KILL).expect("it runs");
@@ -125,7 +129,7 @@ impl Tool {
     }
 
     /// Starts a process of the cluster again, as the tool does: detached, with its pid and log kept.
-    pub fn start(&self, service: &str, command: &[String]) {
+    pub(crate) fn start(&self, service: &str, command: &[String]) {
         let script = r#"cd "$1"; name=$2; shift 2
             setsid nohup "$@" >>"$name.log" 2>&1 </dev/null & echo $! >"$name.pid""#;
         let mut shell = Command::new("sh");
@@ -136,11 +140,14 @@ impl Tool {
 
     fn pid(&self, service: &str) -> u32 {
         let file = self.dir.join(format!("{service}.pid"));
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         text.trim().parse().expect("a pid")
     }
 }
 
 fn complaint(out: &Output) -> String {
-    String::from_utf8_lossy(if out.stderr.is_empty() { &out.stdout } else { &out.stderr }).trim().to_owned()
+    String::from_utf8_lossy(if out.stderr.is_empty() { &out.stdout } else { &out.stderr })
+        .trim()
+        .to_owned()
 }

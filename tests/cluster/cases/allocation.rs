@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::page::Page;
-use crate::suite::{START, Suite};
+use crate::cluster::page::Page;
+use crate::cluster::suite::{START, Suite};
 
-pub fn allocation_is_what_kubectl_describes(suite: &Suite) {
+pub(crate) fn allocation_is_what_kubectl_describes(suite: &Suite) {
     let _steady = suite.steady();
     super::identity::api(suite);
     // Other cases make and delete pods meanwhile: two equal tables with a page in between must agree with it.
@@ -20,9 +20,14 @@ pub fn allocation_is_what_kubectl_describes(suite: &Suite) {
         (before == after && ours == before).then_some(())
     });
     let page = suite.recorder.latest();
-    let requests = page.value("podmeter_node_resource_requests", &[("resource", "cpu")]).expect("a sum");
-    let ratio = page.value("podmeter_node_resource_requests_ratio", &[("resource", "cpu")]).expect("a ratio");
-    let allocatable = page.value("kube_node_status_allocatable", &[("resource", "cpu")]).expect("the node is known");
+    let requests =
+        page.value("podmeter_node_resource_requests", &[("resource", "cpu")]).expect("a sum");
+    let ratio = page
+        .value("podmeter_node_resource_requests_ratio", &[("resource", "cpu")])
+        .expect("a ratio");
+    let allocatable = page
+        .value("kube_node_status_allocatable", &[("resource", "cpu")])
+        .expect("the node is known");
     assert!(requests > 0.0 && (ratio - requests / allocatable).abs() < 1e-9);
 }
 
@@ -35,7 +40,8 @@ fn ours(page: &Page, like: &Table) -> Table {
         (page.value(name, &[("resource", resource)]).unwrap_or_default() * scale).round() as u64
     };
     let row = |resource: &String| {
-        ["podmeter_node_resource_requests", "podmeter_node_resource_limits"].map(|name| value(name, resource))
+        ["podmeter_node_resource_requests", "podmeter_node_resource_limits"]
+            .map(|name| value(name, resource))
     };
     like.keys().map(|resource| (resource.clone(), row(resource))).collect()
 }

@@ -1,10 +1,10 @@
 //! Numbers against two witnesses: the kernel's files, and the kubelet's own `/metrics/cadvisor`.
 
-use crate::cases::identity::api;
-use crate::kernel::Container;
-use crate::page::{Page, Series};
-use crate::suite::{SOON, START, Suite};
-use crate::wait;
+use crate::cluster::cases::identity::api;
+use crate::cluster::kernel::Container;
+use crate::cluster::page::{Page, Series};
+use crate::cluster::suite::{SOON, START, Suite};
+use crate::cluster::wait;
 
 const VALUES: &str = include_str!("../manifests/values.yaml");
 const KUBELET: &str = "/api/v1/nodes/node1/proxy/metrics/cadvisor";
@@ -54,10 +54,19 @@ fn kubelet(suite: &Suite, pods: &[&str], since: f64) -> Page {
     wait::until("newer samples of the kubelet", KUBELET_PATIENCE, || {
         let page = Page::read(&suite.tool().kubectl(&["get", "--raw", KUBELET])).expect("a page");
         let is_new = |pod: &&str| {
-            let mut times = page.series.iter().filter(|series| series.label("pod") == *pod && !series.label("container").is_empty());
-            times.clone().count() > 0 && times.all(|series| series.time.is_some_and(|time| time > since))
+            let mut times = page.series.iter().filter(|series| {
+                series.label("pod") == *pod && !series.label("container").is_empty()
+            });
+            times.clone().count() > 0
+                && times.all(|series| series.time.is_some_and(|time| time > since))
         };
-        let is_complete = pods.iter().all(|pod| is_new(pod) && page.all("container_memory_usage_bytes", &[("pod", pod), ("container", "app")]).next().is_some());
+        let is_complete = pods.iter().all(|pod| {
+            is_new(pod)
+                && page
+                    .all("container_memory_usage_bytes", &[("pod", pod), ("container", "app")])
+                    .next()
+                    .is_some()
+        });
         is_complete.then_some(page)
     })
 }
@@ -70,14 +79,21 @@ fn key(series: &Series) -> Vec<(&str, &str)> {
     pairs.map(|(name, value)| (name, if value == "POD" { "" } else { value })).collect()
 }
 
-pub fn counters_lie_between_two_samples_of_the_kubelets(suite: &Suite) {
+pub(crate) fn counters_lie_between_two_samples_of_the_kubelets(suite: &Suite) {
     let _steady = suite.steady();
     prepare(suite);
     let busy = api(suite);
     let server = suite.running("server", "app");
     suite.running("host-server", "app");
     wait::until("the server's page", START, || server.has("/tmp/page").then_some(()));
-    suite.kubectl(&["exec", "holder", "--", "sh", "-c", &format!("wget -qO /dev/null http://{}:8080/page", address(suite, "server"))]);
+    suite.kubectl(&[
+        "exec",
+        "holder",
+        "--",
+        "sh",
+        "-c",
+        &format!("wget -qO /dev/null http://{}:8080/page", address(suite, "server")),
+    ]);
 
     let pods = [&*busy, "holder", "server"];
     let before = suite.recorder.fresh();
@@ -86,26 +102,40 @@ pub fn counters_lie_between_two_samples_of_the_kubelets(suite: &Suite) {
     let mut seen = std::collections::BTreeMap::new();
     for name in COUNTERS {
         for theirs in witness.all(name, &[("namespace", &suite.namespace.name)]) {
-            let is_ours = pods.contains(&theirs.label("pod")) && !theirs.label("container").is_empty();
+            let is_ours =
+                pods.contains(&theirs.label("pod")) && !theirs.label("container").is_empty();
             // Sandboxes have no series of their own here, but for the network.
-            let is_sandbox = theirs.label("container") == "POD" && !name.starts_with("container_network");
+            let is_sandbox =
+                theirs.label("container") == "POD" && !name.starts_with("container_network");
             if !is_ours || is_sandbox || (theirs.label("scope") == "container") {
                 continue;
             }
             let labels = key(theirs);
             let [low, high] = [&before, &after].map(|page| {
-                page.value(name, &labels).unwrap_or_else(|| panic!("{name}{labels:?} is the kubelet's only"))
+                page.value(name, &labels)
+                    .unwrap_or_else(|| panic!("{name}{labels:?} is the kubelet's only"))
             });
-            assert!(low <= theirs.value && theirs.value <= high, "{name}{labels:?}: {low} .. {} .. {high}", theirs.value);
+            assert!(
+                low <= theirs.value && theirs.value <= high,
+                "{name}{labels:?}: {low} .. {} .. {high}",
+                theirs.value
+            );
             let best: &mut f64 = seen.entry(name).or_default();
             *best = best.max(theirs.value);
         }
         assert!(seen.contains_key(name), "the kubelet has no {name} to compare with");
     }
-    for name in ["container_cpu_cfs_throttled_periods_total", "container_network_transmit_bytes_total", "container_fs_writes_bytes_total"] {
+    for name in [
+        "container_cpu_cfs_throttled_periods_total",
+        "container_network_transmit_bytes_total",
+        "container_fs_writes_bytes_total",
+    ] {
         assert!(seen[name] > 0.0, "{name} was compared at 0 only");
     }
-    assert!(seen["container_network_transmit_bytes_total"] > 3_000_000.0, "the page went over the network");
+    assert!(
+        seen["container_network_transmit_bytes_total"] > 3_000_000.0,
+        "the page went over the network"
+    );
     for name in CONSTANTS {
         for pod in pods {
             let of_app = [("pod", pod), ("container", "app")];
@@ -124,7 +154,7 @@ fn address(suite: &Suite, pod: &str) -> String {
     })
 }
 
-pub fn memory_is_what_the_kernel_and_the_kubelet_say(suite: &Suite) {
+pub(crate) fn memory_is_what_the_kernel_and_the_kubelet_say(suite: &Suite) {
     let _steady = suite.steady();
     let holder = prepare(suite);
     let kernel = || {
@@ -137,7 +167,10 @@ pub fn memory_is_what_the_kernel_and_the_kubelet_say(suite: &Suite) {
             ("container_memory_cache", stat("total_cache")),
             ("container_memory_mapped_file", stat("total_mapped_file")),
             ("container_memory_swap", stat("total_swap")),
-            ("container_memory_max_usage_bytes", holder.number("memory", "memory.max_usage_in_bytes")),
+            (
+                "container_memory_max_usage_bytes",
+                holder.number("memory", "memory.max_usage_in_bytes"),
+            ),
         ]
     };
     let before = kernel();
@@ -152,23 +185,36 @@ pub fn memory_is_what_the_kernel_and_the_kubelet_say(suite: &Suite) {
     let ours = |name| page.value(name, &of_holder).expect("it is there");
     assert!(ours("container_memory_cache") >= 24.0 * 1024.0 * 1024.0, "tmpfs and page cache");
     assert!(ours("container_memory_rss") >= 6_000_000.0, "the shell's variable");
-    let inactive = ours("container_memory_usage_bytes") - ours("container_memory_working_set_bytes");
-    assert!(inactive >= 4.0 * 1024.0 * 1024.0, "what was written to disk can be given back: {inactive}");
+    let inactive =
+        ours("container_memory_usage_bytes") - ours("container_memory_working_set_bytes");
+    assert!(
+        inactive >= 4.0 * 1024.0 * 1024.0,
+        "what was written to disk can be given back: {inactive}"
+    );
     let limit = 64.0 * 1024.0 * 1024.0;
-    let ratio = page.value("podmeter_memory_limit_ratio", &[("pod", "holder"), ("container", "app"), ("basis", "working_set")]);
+    let ratio = page.value(
+        "podmeter_memory_limit_ratio",
+        &[("pod", "holder"), ("container", "app"), ("basis", "working_set")],
+    );
     assert_eq!(ratio, Some(ours("container_memory_working_set_bytes") / limit));
 
     let witness = kubelet(suite, &["holder"], page.unix);
     for (name, _) in after {
-        let theirs = witness.value(name, &of_holder).unwrap_or_else(|| panic!("the kubelet has no {name}"));
-        assert!((theirs - ours(name)).abs() <= BATCHES, "{name}: the kubelet says {theirs}, we {}", ours(name));
+        let theirs =
+            witness.value(name, &of_holder).unwrap_or_else(|| panic!("the kubelet has no {name}"));
+        assert!(
+            (theirs - ours(name)).abs() <= BATCHES,
+            "{name}: the kubelet says {theirs}, we {}",
+            ours(name)
+        );
     }
     let started = "container_start_time_seconds";
-    let [ours, theirs] = [&page, &witness].map(|page| page.value(started, &of_holder).expect("it runs"));
+    let [ours, theirs] =
+        [&page, &witness].map(|page| page.value(started, &of_holder).expect("it runs"));
     assert!((ours - theirs).abs() <= 5.0, "{started}: the kubelet says {theirs}, we {ours}");
 }
 
-pub fn container_over_its_cpu_limit_shows_the_kernels_throttling(suite: &Suite) {
+pub(crate) fn container_over_its_cpu_limit_shows_the_kernels_throttling(suite: &Suite) {
     let _steady = suite.steady();
     let pod = api(suite);
     let container = suite.running(&pod, "app");
@@ -178,7 +224,10 @@ pub fn container_over_its_cpu_limit_shows_the_kernels_throttling(suite: &Suite) 
     let kernel = || {
         let stat = |key| container.stat("cpu", "cpu.stat", key);
         [
-            ("container_cpu_usage_seconds_total", container.number("cpuacct", "cpuacct.usage") / 1e9),
+            (
+                "container_cpu_usage_seconds_total",
+                container.number("cpuacct", "cpuacct.usage") / 1e9,
+            ),
             ("container_cpu_cfs_periods_total", stat("nr_periods")),
             ("container_cpu_cfs_throttled_periods_total", stat("nr_throttled")),
             ("container_cpu_cfs_throttled_seconds_total", stat("throttled_time") / 1e9),
