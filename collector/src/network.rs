@@ -4,6 +4,7 @@
 //! tell, [`Reader`] keeps the files open. [`crate::host`] reads the node's own interfaces the same way.
 
 pub mod dev;
+mod hosts;
 pub mod pids;
 mod reader;
 

@@ -25,11 +25,10 @@ impl IoTotals {
             self.0.push(Total { device: io.device, read: now, lost: [0; 4] });
             return now;
         };
-        for at in 0..4 {
-            let fall = total.read[at].saturating_sub(now[at]);
-            total.lost[at] = total.lost[at].saturating_add(fall);
-            total.read[at] = now[at];
+        for ((lost, was), is) in total.lost.iter_mut().zip(total.read).zip(now) {
+            *lost = lost.saturating_add(was.saturating_sub(is));
         }
+        total.read = now;
         std::array::from_fn(|at| now[at].saturating_add(total.lost[at]))
     }
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::{Interface, dev, pids};
+use super::{Interface, dev, hosts, pids};
 use crate::cgroup::file::{Buffer, End};
 use crate::cgroup::{self, Cgroup, CgroupKey, ContainerId, PodUid, Scope};
 use crate::faults::{Kind, ReadErrors, Source};
@@ -205,8 +205,8 @@ impl Reader {
         }
     }
 
-    /// Opens a process's files, if it is in the container `id`: a pid of another pid namespace may
-    /// name any other process in this `/proc`.
+    /// Opens a process's files, if it is in the container `id` (a pid of another pid namespace may name
+    /// any other process in this `/proc`) and has left the host's network.
     fn source(
         &mut self,
         process: &str,
@@ -217,14 +217,14 @@ impl Reader {
         // Before the check, so that a pid that is used again meanwhile is not taken for the old one.
         let dev = pids::open(&self.proc, process, "net/dev").ok()?;
         let text = self.buffer.read(&cgroup, End::EmptyRead).ok()?.bytes;
-        let is_ours = id.is_none_or(|id| pids::is_in(text, id.as_str()));
-        is_ours.then(|| Opened {
-            container,
-            seen: self.tick,
-            cgroup_text: text.into(),
-            cgroup,
-            dev,
-        })
+        if id.is_some_and(|id| !pids::is_in(text, id.as_str())) {
+            return None;
+        }
+        let cgroup_text = text.into();
+        if hosts::is_hosts(&self.proc, &dev, &mut self.buffer) {
+            return None;
+        }
+        Some(Opened { container, seen: self.tick, cgroup_text, cgroup, dev })
     }
 
     fn read(&mut self, errors: &mut ReadErrors) {

@@ -4,7 +4,7 @@ use crate::cluster::page::Page;
 use crate::cluster::suite::{SOON, START, Suite};
 use crate::cluster::wait;
 
-const VALUES: &str = include_str!("../manifests/values.yaml");
+const NETWORK: &str = include_str!("../manifests/network.yaml");
 /// Families by their column in `/proc/net/dev`.
 const COLUMNS: [(&str, usize); 8] = [
     ("container_network_receive_bytes_total", 0),
@@ -19,14 +19,14 @@ const COLUMNS: [(&str, usize); 8] = [
 
 pub(crate) fn interfaces_are_counted_once_and_never_for_the_hosts_network(suite: &Suite) {
     let _steady = suite.steady();
-    suite.apply(VALUES);
-    let containers = ["holder", "server"].map(|pod| (pod, suite.running(pod, "app")));
+    suite.apply(NETWORK);
+    let containers = ["client", "server"].map(|pod| (pod, suite.running(pod, "app")));
     suite.running("host-server", "app");
     let server = &containers[1].1;
     wait::until("the server's page", START, || server.has("/tmp/page").then_some(()));
     let address = suite.pod("server").expect("it runs")["status"]["podIP"].clone();
     let url = format!("http://{}:8080/page", address.as_str().expect("an address"));
-    suite.kubectl(&["exec", "holder", "--", "wget", "-qO", "/dev/null", &url]);
+    suite.kubectl(&["exec", "client", "--", "wget", "-qO", "/dev/null", &url]);
     for (pod, container) in containers {
         suite.recorder.until("its interfaces", START, |page| {
             page.all(COLUMNS[0].0, &[("pod", pod)]).next().map(drop)
@@ -46,7 +46,7 @@ pub(crate) fn interfaces_are_counted_once_and_never_for_the_hosts_network(suite:
         }
     }
     let page = suite.recorder.latest();
-    for (pod, name) in [("holder", COLUMNS[0].0), ("server", COLUMNS[4].0)] {
+    for (pod, name) in [("client", COLUMNS[0].0), ("server", COLUMNS[4].0)] {
         let bytes = page.value(name, &[("pod", pod)]);
         assert!(bytes >= Some(3_000_000.0), "the page went over the network: {bytes:?}");
     }

@@ -70,6 +70,15 @@ fn interfaces_come_from_a_process_of_the_pod_and_without_lo() {
 }
 
 #[test]
+fn process_that_is_still_in_the_hosts_network_is_not_taken() {
+    let mut node = Node::new("7\n");
+    node.process(1, "/init.scope", 691_093_291).process(7, &container(1), 691_093_291);
+    assert_eq!(node.tick(), None);
+    node.process(7, &container(1), 2_196);
+    assert_eq!(node.tick(), eth0(2_196));
+}
+
+#[test]
 fn unwanted_pod_has_none_and_its_file_is_given_up() {
     let mut node = Node::new("7\n");
     node.process(7, &container(1), 100);
