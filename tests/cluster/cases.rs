@@ -31,6 +31,7 @@ cases! {
         container_over_its_cpu_limit_shows_the_kernels_throttling;
     life:
         restarted_container_is_one_series_at_any_moment
+        container_that_cannot_start_says_why_and_has_no_usage
         oom_kills_stay_counted_over_the_replacement
         changed_label_ends_the_old_series_and_starts_new_ones
         deleted_pod_leaves_nothing_behind;

@@ -9,6 +9,7 @@ use crate::cluster::suite::{SOON, START, Suite};
 use crate::cluster::wait;
 
 const RESTARTING: &str = include_str!("../manifests/restarting.yaml");
+const WAITING: &str = include_str!("../manifests/waiting.yaml");
 const OOM: &str = include_str!("../manifests/oom.yaml");
 const PLAIN: &str = include_str!("../manifests/plain.yaml");
 const USAGE: &str = "container_cpu_usage_seconds_total";
@@ -73,12 +74,22 @@ pub(crate) fn restarted_container_is_one_series_at_any_moment(suite: &Suite) {
         });
         assert!(then != now || is >= was || is.is_none(), "{was:?} to {is:?} with start {now:?}");
     }
-    // The second restart waits, and says why.
-    let waits = frames.iter().any(|page| {
-        page.one("kube_pod_container_status_waiting_reason", &of_app)
-            .is_some_and(|series| series.label("reason") == "CrashLoopBackOff")
+}
+
+pub(crate) fn container_that_cannot_start_says_why_and_has_no_usage(suite: &Suite) {
+    let _steady = suite.steady();
+    suite.apply(WAITING);
+    let of_app = [("pod", "waiting"), ("container", "app")];
+    let page = suite.recorder.until("the reason", START, |page| {
+        let reason = page.one("kube_pod_container_status_waiting_reason", &of_app)?;
+        (reason.label("reason") == "ErrImageNeverPull").then(|| page.clone())
     });
-    assert!(waits, "no page shows the back-off");
+    assert_eq!(page.value("kube_pod_container_status_waiting", &of_app), Some(1.0));
+    assert_eq!(page.value("kube_pod_container_status_running", &of_app), Some(0.0));
+    assert_eq!(page.value("kube_pod_container_resource_requests", &of_app), Some(0.005));
+    for name in [USAGE, "container_start_time_seconds", "container_spec_memory_limit_bytes"] {
+        assert_eq!(page.all(name, &[("pod", "waiting")]).count(), 0, "{name} of no container");
+    }
 }
 
 pub(crate) fn oom_kills_stay_counted_over_the_replacement(suite: &Suite) {
