@@ -44,7 +44,8 @@ pub(crate) fn run() -> Completion {
         .arg(format!("{}=/kernel", this.display()))
         .arg(format!("{}=/podmeter", podmeter.display()));
     // Cases that run as nobody need a root directory that anybody may enter.
-    let inside = format!("chmod 755 / && {INSIDE}=1 PODMETER_TEST_BIN=/podmeter exec /kernel --color=never");
+    let inside =
+        format!("chmod 755 / && {INSIDE}=1 PODMETER_TEST_BIN=/podmeter exec /kernel --color=never");
     command.args(["--", "sh", "-c", &inside]);
     let output = command.stdin(Stdio::null()).output().unwrap();
     for text in [&output.stdout, &output.stderr] {
