@@ -36,7 +36,7 @@ cluster: build ## the release binary on a real one-node Kubernetes
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --workspace --no-deps --document-private-items --quiet
 
 deny: ## licences, sources, duplicate crates; advisories where the database can be had
 	@tests/deny

@@ -58,12 +58,7 @@ fn of(pods: usize) -> anyhow::Result<Arc<Snapshot>> {
     (0..5).map(|_| join.join()).last().context("no snapshot")
 }
 
-fn plain(
-    table: &mut Table,
-    snapshot: &Snapshot,
-    name: &str,
-    format: Format,
-) -> anyhow::Result<()> {
+fn plain(table: &mut Table, snapshot: &Snapshot, name: &str, format: Format) -> anyhow::Result<()> {
     let mut answer = Vec::new();
     render(snapshot, format, &mut answer)?;
     let mut floor = Floor::of(&answer, snapshot, name == "protobuf");
@@ -115,7 +110,11 @@ fn compressed(table: &mut Table, snapshot: &Snapshot) -> anyhow::Result<()> {
     result?;
     let row = row(snapshot, "text, gzip level 1", &answer, [&base, &time]);
     table.add(Row {
-        notes: format!("{}; compressed {} KiB; floor: compressing the finished answer", row.notes, rendered.len() / 1024),
+        notes: format!(
+            "{}; compressed {} KiB; floor: compressing the finished answer",
+            row.notes,
+            rendered.len() / 1024
+        ),
         ..row
     });
     Ok(())

@@ -36,7 +36,10 @@ const NET: &str = "Inter-|   Receive                                            
     eth0: 918273645  812312    0    0    0     0          0         0 128371236  712312    0    0    0     0       0          0\n";
 
 const FILES: [(&str, &str); 16] = [
-    ("cpu.stat", "usage_usec 812736451\nuser_usec 612736451\nsystem_usec 200000000\ncore_sched.force_idle_usec 0\nnr_periods 81231\nnr_throttled 123\nthrottled_usec 8123123\nnr_bursts 0\nburst_usec 0\n"),
+    (
+        "cpu.stat",
+        "usage_usec 812736451\nuser_usec 612736451\nsystem_usec 200000000\ncore_sched.force_idle_usec 0\nnr_periods 81231\nnr_throttled 123\nthrottled_usec 8123123\nnr_bursts 0\nburst_usec 0\n",
+    ),
     ("cpu.max", "100000 100000\n"),
     ("cpu.weight", "10\n"),
     ("cpu.pressure", PRESSURE),
@@ -48,7 +51,10 @@ const FILES: [(&str, &str); 16] = [
     ("memory.events", "low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n"),
     ("memory.stat", MEMORY_STAT),
     ("memory.pressure", PRESSURE),
-    ("io.stat", "8:0 rbytes=81231232 wbytes=41231232 rios=8123 wios=4123 dbytes=0 dios=0\n259:1 rbytes=1231232 wbytes=231232 rios=123 wios=23 dbytes=0 dios=0\n"),
+    (
+        "io.stat",
+        "8:0 rbytes=81231232 wbytes=41231232 rios=8123 wios=4123 dbytes=0 dios=0\n259:1 rbytes=1231232 wbytes=231232 rios=123 wios=23 dbytes=0 dios=0\n",
+    ),
     ("io.pressure", PRESSURE),
     ("pids.current", "37\n"),
     ("pids.max", "4096\n"),
@@ -56,7 +62,15 @@ const FILES: [(&str, &str); 16] = [
 
 /// What is copied of the real `/proc`, where it is there.
 const HOST: [&str; 9] = [
-    "stat", "meminfo", "loadavg", "vmstat", "diskstats", "pressure/cpu", "pressure/memory", "pressure/io", "1/net/dev",
+    "stat",
+    "meminfo",
+    "loadavg",
+    "vmstat",
+    "diskstats",
+    "pressure/cpu",
+    "pressure/memory",
+    "pressure/io",
+    "1/net/dev",
 ];
 
 /// A node of files; it goes when this is dropped.

@@ -143,7 +143,8 @@ pub(crate) fn obstacle() -> Option<String> {
 /// Removes what runs that are no more have left.
 pub(crate) fn remove_leftovers() -> io::Result<()> {
     for path in subtrees()? {
-        let owner = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)?.parse().ok());
+        let owner =
+            path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX)?.parse().ok());
         if let Some(owner) = owner.filter(|owner| !Path::new(&format!("/proc/{owner}")).exists()) {
             remove(owner)?;
         }

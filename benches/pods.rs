@@ -55,7 +55,8 @@ pub(crate) fn labels(number: usize) -> [(&'static str, String); 9] {
 pub(crate) fn index(count: usize) -> Arc<Index> {
     let mut index = Index::default();
     (0..count).for_each(|number| index.insert(Arc::new(pod(number))));
-    let amounts = |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
+    let amounts =
+        |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
     index.set_node(Some(Arc::new(Node {
         name: NODE.into(),
         capacity: amounts(64.0, 256e9),
@@ -115,7 +116,8 @@ fn pod(number: usize) -> Pod {
 }
 
 fn container(number: usize, started: SystemTime) -> Container {
-    let amounts = |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
+    let amounts =
+        |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
     Container {
         name: "main".into(),
         role: Role::Regular,

@@ -43,7 +43,11 @@ pub(crate) struct Ticking {
 impl Ticking {
     /// Opens it and ticks until all is known.
     pub(crate) fn warm(config: sampler::Config, index: &Arc<Index>) -> anyhow::Result<Self> {
-        let sampler = Sampler::open(config, Metadata::Listed(Arc::clone(index)), Vec::new())?;
+        let sampler = Sampler::open(
+            config,
+            Metadata::Watch(tokio::sync::watch::channel(Arc::clone(index)).1, Arc::default()),
+            Vec::new(),
+        )?;
         let mut ticking = Self { sampler, start: (Instant::now(), SystemTime::now()), ticks: 0 };
         (0..WARM).for_each(|_| drop(ticking.tick()));
         Ok(ticking)
@@ -177,7 +181,11 @@ fn parts(table: &mut Table, node: &Node) -> anyhow::Result<()> {
     };
     table.add(at("cgroup files with discovery and parsing", &read, String::new()));
     table.add(at("of it discovery", &discovery, "one fstat a directory".to_owned()));
-    table.add(at("of it parsing", &parse, format!("{} texts, {} KiB", texts.list.len(), texts.bytes() / 1024)));
+    table.add(at(
+        "of it parsing",
+        &parse,
+        format!("{} texts, {} KiB", texts.list.len(), texts.bytes() / 1024),
+    ));
     table.add(at("pods' net/dev and whether their processes live", &network, String::new()));
     table.add(at("the node's files", &host, String::new()));
     table.add(at("this process's own use", &own, String::new()));
@@ -261,4 +269,3 @@ pub(crate) fn only(subtree: &str, size: usize, ticks: u32) -> anyhow::Result<()>
     (WARM..ticks).for_each(|_| drop(ticking.tick()));
     Ok(())
 }
-

@@ -19,8 +19,12 @@ const MEASURED: u32 = 32;
 /// Allocations of [`MEASURED`] ticks on a node of so many pods.
 fn allocations(pods: usize) -> u64 {
     let node = files::Node::new(pods).unwrap();
-    let mut sampler =
-        Sampler::open(node.config(), Metadata::Listed(Arc::clone(&node.index)), Vec::new()).unwrap();
+    let mut sampler = Sampler::open(
+        node.config(),
+        Metadata::Watch(tokio::sync::watch::channel(Arc::clone(&node.index)).1, Arc::default()),
+        Vec::new(),
+    )
+    .unwrap();
     let (start, at) = (Instant::now(), SystemTime::now());
     let mut tick = |number: u32| {
         let since = Duration::from_secs(10) * number;

@@ -230,10 +230,15 @@ fn readiness(ticks: Ticks, health: Option<Arc<Health>>) -> Readiness {
         })];
     if let Some(health) = health {
         checks.push(Box::new(move || {
-            if health.is_synced(Feed::Pods) {
-                return Check::ok("pods");
-            }
             let trouble = health.trouble(Feed::Pods);
+            if health.is_synced(Feed::Pods) {
+                // Names that are known stay in force, so this is no reason to take the agent out.
+                return match (trouble, health.since_contact()) {
+                    (Some(trouble), Some(age)) => Check::ok("pods")
+                        .noting(format!("names are {} s old: {trouble}", age.as_secs())),
+                    _ => Check::ok("pods"),
+                };
+            }
             let why = trouble.map_or_else(
                 || "the API server has not answered yet".to_owned(),
                 |trouble| trouble.to_string(),

@@ -72,7 +72,7 @@ pub struct Launch {
     /// Use no API server: names come from the kubelet's and the runtime's own files
     #[arg(long, env = "PODMETER_STANDALONE")]
     pub standalone: bool,
-    /// Address for /metrics, /livez and /readyz, such as 0.0.0.0:9464 or [::]:9464; may be repeated
+    /// Address for /metrics, /livez and /readyz, such as 0.0.0.0:9464 or `[::]:9464`; may be repeated
     #[arg(long, value_name = "ADDR", env = "PODMETER_LISTEN", value_delimiter = ',')]
     pub listen: Vec<SocketAddr>,
     /// Time between two samples, such as 10s; 1s to 5m

@@ -1,6 +1,6 @@
 //! Settings: from one YAML file, a few variables and flags, checked as a whole.
 //!
-//! Two stages: [`file`] is what was written, [`Settings`] what is meant (validated, typed, nothing left to
+//! Two stages: [`mod@file`] is what was written, [`Settings`] what is meant (validated, typed, nothing left to
 //! guess). Every fault is reported at once, with key and fix. Precedence: flag, then `PODMETER_*`
 //! variable (clap puts both into [`Launch`]), then file, then default.
 

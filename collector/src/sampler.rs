@@ -52,8 +52,6 @@ pub enum Error {
 pub enum Metadata {
     /// The API server: the latest index of the watch, and how the watch is doing.
     Watch(watch::Receiver<Arc<Index>>, Arc<Health>),
-    /// A list that was had once.
-    Listed(Arc<Index>),
     /// The machine itself.
     Standalone(Box<Standalone>),
 }
@@ -107,7 +105,6 @@ impl Sampler {
             Metadata::Watch(index, health) => {
                 (index.borrow().clone(), health.is_synced(Feed::Pods))
             }
-            Metadata::Listed(index) => (index.clone(), true),
             Metadata::Standalone(standalone) => {
                 let known = standalone.index(&[]);
                 (standalone.index(&unknown(&known, self.cgroups.cgroups())), false)

@@ -11,6 +11,7 @@ use crate::tick::Ticks;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     name: String,
+    note: Option<String>,
     fault: Option<Fault>,
 }
 
@@ -24,7 +25,7 @@ impl Check {
     /// It holds.
     #[must_use]
     pub fn ok(name: impl Into<String>) -> Self {
-        Self { name: name.into(), fault: None }
+        Self { name: name.into(), note: None, fault: None }
     }
 
     /// It does not: what is missing, and what someone can do about it.
@@ -34,7 +35,14 @@ impl Check {
         missing: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
-        Self { name: name.into(), fault: Some(Fault { missing: missing.into(), fix: fix.into() }) }
+        let fault = Fault { missing: missing.into(), fix: fix.into() };
+        Self { name: name.into(), note: None, fault: Some(fault) }
+    }
+
+    /// Something that those who look should know although the check holds.
+    #[must_use]
+    pub fn noting(self, note: impl Into<String>) -> Self {
+        Self { note: Some(note.into()), ..self }
     }
 
     /// Whether it holds.
@@ -66,11 +74,14 @@ impl Readiness {
 
 /// One line for each check.
 pub(super) fn report(checks: &[Check]) -> String {
-    checks.iter().fold(String::new(), |mut report, Check { name, fault }| {
+    checks.iter().fold(String::new(), |mut report, Check { name, note, fault }| {
         // Writing to a String does not fail.
-        let _ = match fault {
-            None => writeln!(report, "{name}: ok"),
-            Some(Fault { missing, fix }) => writeln!(report, "{name}: not ok: {missing}; {fix}"),
+        let _ = match (fault, note) {
+            (None, None) => writeln!(report, "{name}: ok"),
+            (None, Some(note)) => writeln!(report, "{name}: ok, but {note}"),
+            (Some(Fault { missing, fix }), _) => {
+                writeln!(report, "{name}: not ok: {missing}; {fix}")
+            }
         };
         report
     })
@@ -101,11 +112,12 @@ mod tests {
     fn report_names_what_is_missing_and_the_fix() {
         let checks = [
             Check::ok("listeners"),
+            Check::ok("node").noting("what is known is 5 s old"),
             Check::failed("pods", "no complete list yet", "allow `list` on pods"),
         ];
         assert_eq!(
             report(&checks),
-            "listeners: ok\npods: not ok: no complete list yet; allow `list` on pods\n"
+            "listeners: ok\nnode: ok, but what is known is 5 s old\npods: not ok: no complete list yet; allow `list` on pods\n"
         );
         assert_eq!(report(&[]), "");
     }

@@ -1,0 +1,51 @@
+//! The cases, each a sentence that must hold on a real cluster.
+
+mod access;
+mod allocation;
+mod identity;
+mod life;
+mod network;
+mod outage;
+mod values;
+mod workloads;
+
+use crate::cluster::suite::Suite;
+
+macro_rules! cases {
+    ($($module:ident: $($name:ident)*;)*) => {
+        /// Every case by its name; those that take longest come first.
+        pub(crate) const ALL: &[(&str, fn(&Suite))] = &[$($((stringify!($name), $module::$name)),*),*];
+    };
+}
+
+cases! {
+    workloads:
+        pods_of_a_cron_job_are_named_after_it
+        workload_of_every_kind_of_owner_is_named
+        job_pod_that_completed_has_its_state_and_no_usage
+        init_container_has_its_own_series_and_sets_the_pods_request;
+    values:
+        counters_lie_between_two_samples_of_the_kubelets
+        memory_is_what_the_kernel_and_the_kubelet_say
+        container_over_its_cpu_limit_shows_the_kernels_throttling;
+    life:
+        restarted_container_is_one_series_at_any_moment
+        oom_kills_stay_counted_over_the_replacement
+        changed_label_ends_the_old_series_and_starts_new_ones
+        deleted_pod_leaves_nothing_behind;
+    identity:
+        labels_and_annotations_are_on_every_series_of_a_deployments_container
+        requests_and_limits_are_those_of_the_spec_and_of_the_kernel
+        static_pod_is_found_by_its_config_hash;
+    network:
+        interfaces_are_counted_once_and_never_for_the_hosts_network;
+    allocation:
+        allocation_is_what_kubectl_describes;
+    access:
+        documented_rights_are_enough_and_a_missing_one_is_named
+        one_snapshot_can_be_printed
+        check_tells_what_works_and_what_does_not;
+    outage:
+        pod_made_while_the_api_server_is_unreachable_is_named_afterwards
+        series_go_on_while_the_api_server_is_restarted;
+}

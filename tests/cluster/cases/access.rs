@@ -1,0 +1,134 @@
+//! Rights, and the commands that answer once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use serde_json::Value;
+
+use crate::cluster::agent::{Agent, program};
+use crate::cluster::cases::identity::api;
+use crate::cluster::page::Page;
+use crate::cluster::relay;
+use crate::cluster::suite::{START, Suite};
+use crate::cluster::wait;
+
+const ACCESS: &str = include_str!("../manifests/access.yaml");
+const USAGE: &str = "container_cpu_usage_seconds_total";
+
+/// A kubeconfig with the token of a service account of this name.
+fn reader(suite: &Suite, name: &str) -> PathBuf {
+    suite.kubectl(&["create", "serviceaccount", name]);
+    // This Kubernetes keeps a token for each account; newer ones would be asked for one.
+    let secret = wait::until("its token", START, || {
+        let account =
+            suite.tool().object(&["-n", &suite.namespace.name, "serviceaccount", name])?;
+        account["secrets"][0]["name"].as_str().map(str::to_owned)
+    });
+    let token = suite.kubectl(&[
+        "get",
+        "secret",
+        &secret,
+        "-o",
+        "go-template={{.data.token | base64decode}}",
+    ]);
+    let tool = suite.tool();
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {
+            "server": format!("https://{}", relay::server(&tool.kubeconfig)),
+            "certificate-authority": tool.dir.join("ca.crt"),
+        }}],
+        "users": [{"name": "it", "user": {"token": token}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    });
+    let file = suite.scratch.path().join(format!("{name}.kubeconfig"));
+    fs::write(&file, config.to_string()).expect("it can be written");
+    file
+}
+
+fn command(name: &str, kubeconfig: &Path, flags: &[&str]) -> Output {
+    let mut program = program();
+    program.args([name, "--node", "node1", "--kubeconfig"]).arg(kubeconfig).args(flags);
+    program.output().expect("the program starts")
+}
+
+pub(crate) fn documented_rights_are_enough_and_a_missing_one_is_named(suite: &Suite) {
+    let _steady = suite.steady();
+    let pod = api(suite);
+    let kubeconfig = reader(suite, "reader");
+    let agent = Agent::start(&kubeconfig);
+    let refusal = "the ClusterRole lacks get, list or watch on pods";
+    wait::until("/readyz to name the missing right", START, || {
+        let answer = agent.get("/readyz");
+        (answer.status == 503 && answer.body.contains(refusal)).then_some(())
+    });
+    assert!(agent.log().contains(refusal), "{}", agent.log());
+    assert!(agent.log().contains("kind=\"forbidden\""), "{}", agent.log());
+    assert_eq!(agent.get("/livez").status, 200, "it goes on trying");
+    let page = agent.scrape().expect("a page");
+    assert!(page.value("podmeter_watch_failures_total", &[("kind", "forbidden")]) >= Some(1.0));
+    assert!(page.all(USAGE, &[("pod", &pod)]).next().is_none(), "nobody told it the name");
+    let checked = command("check", &kubeconfig, &["--listen", "127.0.0.1:0"]);
+    let report = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(3), "{report}");
+    assert!(report.contains("list pods") && report.contains(refusal), "{report}");
+
+    suite.apply(&ACCESS.replace("WHO", &suite.namespace.name));
+    wait::until("it to be ready with the documented rights", START * 2, || {
+        (agent.get("/readyz").status == 200).then_some(())
+    });
+    let labels = [("pod", &*pod), ("container", "app"), ("label_application", "fl-backend-rails")];
+    wait::until("names and the node's own", START, || {
+        let page = agent.scrape().expect("a page");
+        let feeds = ["pods", "nodes"]
+            .iter()
+            .all(|feed| page.value("podmeter_watch_connected", &[("resource", feed)]) == Some(1.0));
+        (feeds
+            && page.one(USAGE, &labels).is_some()
+            && page.value("kube_node_status_allocatable", &[("resource", "pods")]).is_some())
+        .then_some(())
+    });
+    assert!(agent.terminate().success());
+}
+
+pub(crate) fn one_snapshot_can_be_printed(suite: &Suite) {
+    let _steady = suite.steady();
+    let pod = api(suite);
+    let out = command("once", &suite.tool().kubeconfig, &["--rates", "--strict"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let page = Page::strict(&String::from_utf8_lossy(&out.stdout)).expect("a page");
+    let of_app = [
+        ("pod", &*pod),
+        ("container", "app"),
+        ("workload", "fl-api"),
+        ("annotation_team", "growth"),
+    ];
+    for name in [
+        USAGE,
+        "container_memory_working_set_bytes",
+        "podmeter_cpu_limit_ratio",
+        "kube_pod_container_status_running",
+    ] {
+        assert!(page.one(name, &of_app).is_some(), "no {name}");
+    }
+}
+
+pub(crate) fn check_tells_what_works_and_what_does_not(suite: &Suite) {
+    let _steady = suite.steady();
+    let out = command(
+        "check",
+        &suite.tool().kubeconfig,
+        &["--listen", "127.0.0.1:0", "--output", "json"],
+    );
+    let text = String::from_utf8_lossy(&out.stdout);
+    assert_eq!(out.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&out.stderr));
+    let report: Value = serde_json::from_str(&text).expect("JSON");
+    let text = report.to_string();
+    for wanted in
+        ["api: list pods", "api: watch pods", "api: list nodes", "api: watch nodes", "cgroup"]
+    {
+        assert!(text.contains(wanted), "nothing on {wanted}: {text}");
+    }
+    assert!(!text.contains("\"failed\""), "{text}");
+}

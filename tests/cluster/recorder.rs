@@ -1,0 +1,205 @@
+//! Scrapes all the time, holds every page against the rules that hold at every moment, and keeps what
+//! a case wants to look at afterwards.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::cluster::agent::Agent;
+use crate::cluster::page::{Labels, Page, Series};
+
+/// Between two scrapes: shorter than the agent's interval, so that no tick is missed.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// The scraping thread.
+pub(crate) struct Recorder {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    stopped: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    latest: Option<Arc<Page>>,
+    scrapes: u64,
+    fault: Option<String>,
+    films: Vec<Weak<Film>>,
+}
+
+/// Every page since it was asked for, reduced to what names one pod.
+pub(crate) struct Film {
+    pod: String,
+    frames: Mutex<Vec<Arc<Page>>>,
+}
+
+impl Film {
+    /// The pages so far, oldest first.
+    pub(crate) fn frames(&self) -> Vec<Arc<Page>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Recorder {
+    /// Starts scraping.
+    pub(crate) fn start(agent: Arc<Agent>) -> Self {
+        let shared = Arc::new(Shared::default());
+        let worker = shared.clone();
+        let thread = thread::spawn(move || {
+            while !worker.stopped.load(Relaxed) {
+                let page = agent.scrape();
+                worker.take(page);
+                thread::sleep(PAUSE);
+            }
+        });
+        Self { shared, thread: Some(thread) }
+    }
+
+    /// Keeps the pages from now on, as far as they are about a pod.
+    pub(crate) fn film(&self, pod: &str) -> Arc<Film> {
+        let film = Arc::new(Film { pod: pod.to_owned(), frames: Mutex::default() });
+        self.shared.lock().films.push(Arc::downgrade(&film));
+        film
+    }
+
+    /// The first page whose tick began after this call.
+    pub(crate) fn fresh(&self) -> Arc<Page> {
+        let asked = Instant::now();
+        let before = self.shared.lock().latest.as_ref().map_or(0.0, |page| page.ticks());
+        // The tick after the next one certainly began later than now.
+        self.until("two more ticks", Duration::from_secs(20), |page| {
+            (page.at > asked && page.ticks() >= before + 2.0).then_some(())
+        });
+        self.latest()
+    }
+
+    /// The last page.
+    pub(crate) fn latest(&self) -> Arc<Page> {
+        self.shared.lock().latest.clone().expect("it scraped")
+    }
+
+    /// Looks at each page, beginning with the last one, until there is something on it.
+    pub(crate) fn until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut look: impl FnMut(&Page) -> Option<T>,
+    ) -> T {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        loop {
+            if let Some(fault) = &state.fault {
+                let fault = fault.clone();
+                drop(state);
+                panic!("{fault}");
+            }
+            if let Some(page) = state.latest.clone() {
+                drop(state);
+                if let Some(found) = look(&page) {
+                    return found;
+                }
+                state = self.shared.lock();
+            }
+            assert!(Instant::now() < deadline, "waited {} s in vain: {what}", patience.as_secs());
+            let scrapes = state.scrapes;
+            (state, _) = self
+                .shared
+                .changed
+                .wait_timeout_while(state, Duration::from_secs(30), |state| {
+                    state.scrapes == scrapes
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// What was wrong with the pages, if anything, and how many there were.
+    pub(crate) fn verdict(&self) -> (Option<String>, u64) {
+        let state = self.shared.lock();
+        (state.fault.clone(), state.scrapes)
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, page: Result<Page, String>) {
+        let mut state = self.lock();
+        state.scrapes += 1;
+        match page {
+            Ok(page) => {
+                let page = Arc::new(page);
+                let back = state.latest.as_ref().and_then(|before| went_back(before, &page));
+                state.fault = state.fault.take().or(back);
+                for film in state.films.iter().filter_map(Weak::upgrade) {
+                    let frame = Arc::new(page.only(|series| is_about(series, &film.pod)));
+                    film.frames.lock().unwrap_or_else(PoisonError::into_inner).push(frame);
+                }
+                state.latest = Some(page);
+            }
+            Err(fault) => {
+                state.fault = state.fault.take().or(Some(format!("a scrape failed: {fault}")))
+            }
+        }
+        self.changed.notify_all();
+    }
+}
+
+fn is_about(series: &Series, pod: &str) -> bool {
+    series.label("pod") == pod || series.name == "podmeter_tick_duration_seconds_count"
+}
+
+/// The first counter that fell although what it counts was not made anew.
+fn went_back(before: &Page, after: &Page) -> Option<String> {
+    let old: HashMap<(&str, &Labels), f64> = before
+        .series
+        .iter()
+        .map(|series| ((&*series.name, &series.labels), series.value))
+        .collect();
+    after.series.iter().filter(|series| is_counter(after, series)).find_map(|series| {
+        let was = *old.get(&(&*series.name, &series.labels))?;
+        (series.value < was && incarnation(before, series) == incarnation(after, series)).then(
+            || format!("{}{:?} fell from {was} to {}", series.name, series.labels, series.value),
+        )
+    })
+}
+
+fn is_counter(page: &Page, series: &Series) -> bool {
+    let kind = |name: &str| page.kinds.get(name).map(String::as_str);
+    let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| series.name.strip_suffix(end));
+    kind(&series.name) == Some("counter") || base.and_then(kind) == Some("histogram")
+}
+
+/// What tells a thing from the one that had its name before: the container's start, or the pod's uid.
+fn incarnation(page: &Page, series: &Series) -> Option<String> {
+    let [namespace, pod, container] =
+        ["namespace", "pod", "container"].map(|name| series.label(name));
+    if pod.is_empty() {
+        return None;
+    }
+    // These two count over the pod's whole life.
+    let of_pod = ["container_oom_events_total", "kube_pod_container_status_restarts_total"];
+    let same_pod = [("namespace", namespace), ("pod", pod)];
+    if container.is_empty() || of_pod.contains(&&*series.name) {
+        return page.one("kube_pod_info", &same_pod).map(|info| info.label("uid").to_owned());
+    }
+    let same = [("namespace", namespace), ("pod", pod), ("container", container)];
+    page.value("container_start_time_seconds", &same).map(|start| start.to_string())
+}
