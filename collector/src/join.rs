@@ -83,6 +83,8 @@ struct Past {
     cpu: Option<(Instant, Duration)>,
     /// Cores in use as of the last rate.
     cores: Option<f64>,
+    /// When its container started, once that was told.
+    start: Option<SystemTime>,
     trend: Trend,
 }
 
@@ -183,6 +185,7 @@ impl Joiner {
                 born: self.cycle,
                 cpu: None,
                 cores: None,
+                start: None,
                 trend: Trend::default(),
             };
             self.pasts = input

@@ -26,6 +26,7 @@ cases! {
         init_container_has_its_own_series_and_sets_the_pods_request;
     values:
         counters_lie_between_two_samples_of_the_kubelets
+        block_io_is_what_the_kernel_counted
         memory_is_what_the_kernel_and_the_kubelet_say
         container_over_its_cpu_limit_shows_the_kernels_throttling;
     life:

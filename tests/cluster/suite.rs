@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub(crate) struct Suite {
     pub(crate) namespace: Namespace,
     /// Where the kubelet looks for static pods.
     pub(crate) static_pods: StaticPods,
+    /// Held while a manifest is applied: cases share some, and two kubectls would both create.
+    applying: Mutex<()>,
     /// Held to change the cluster under everyone's feet.
     steady: RwLock<()>,
     /// The cluster.
@@ -59,6 +61,7 @@ impl Suite {
             agent,
             namespace,
             static_pods,
+            applying: Mutex::default(),
             steady: RwLock::default(),
             cluster,
             scratch,
@@ -82,6 +85,7 @@ impl Suite {
 
     /// Applies a manifest in the cases' namespace.
     pub(crate) fn apply(&self, manifest: &str) {
+        let _one = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let manifest = manifest.replace("NAMESPACE", &self.namespace.name);
         self.tool().apply(&self.namespace.name, &manifest);
     }

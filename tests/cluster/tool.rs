@@ -85,7 +85,7 @@ impl Tool {
     /// Applies a manifest.
     pub(crate) fn apply(&self, namespace: &str, manifest: &str) {
         self.feed_kubectl(&["-n", namespace, "apply", "-f", "-"], manifest)
-            .unwrap_or_else(|error| panic!("cannot apply {manifest}: {error}"));
+            .unwrap_or_else(|error| panic!("cannot apply: {error}"));
     }
 
     fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {

@@ -1,6 +1,7 @@
 //! A known container: its counters, its state, and how near it is to its limits.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use super::Past;
 use super::emit::{Emit, unix};
@@ -8,6 +9,9 @@ use super::layout::ContainerSlot;
 use crate::cgroup::{Cgroup, Scope as CgroupScope};
 use crate::pods::model::{Container, Role, State, Status};
 use crate::schema::{Id, Kernel, Scope, Series};
+
+/// A cgroup's birth and the kubelet's word that are further apart cannot both be right.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// The names of a container's state: kube-state-metrics has init containers under names of their own.
 struct StateNames {
@@ -49,6 +53,33 @@ const INIT: StateNames = StateNames {
     last_reason: Series::InitLastTerminatedReason,
 };
 
+/// When the kubelet says that a status' container was started; `None` when it is not running.
+fn since(status: &Status) -> Option<SystemTime> {
+    match status.state {
+        State::Running(since) => since,
+        _ => None,
+    }
+}
+
+impl Past {
+    /// When the container of this cgroup started. Told once: it is what tells one life from the next, so
+    /// it must not change within one.
+    ///
+    /// The kubelet's word comes later than the cgroup and in whole seconds, so it corrects only a birth
+    /// that cannot be right. It may also still be about the container before this one.
+    fn start(&mut self, row: &Cgroup, status: Option<&Status>) -> SystemTime {
+        let CgroupScope::Container { id, .. } = &row.scope else { return row.created };
+        let told = status.filter(|status| status.id.as_ref() == Some(id)).and_then(since);
+        let start = self.start.get_or_insert(told.unwrap_or(row.created));
+        if let Some(told) = told
+            && told.max(*start).duration_since(told.min(*start)).is_ok_and(|apart| apart > DOUBT)
+        {
+            *start = told;
+        }
+        *start
+    }
+}
+
 impl Emit<'_, '_> {
     pub(super) fn container(
         &mut self,
@@ -58,11 +89,10 @@ impl Emit<'_, '_> {
     ) {
         let names = if container.role == Role::Init { &INIT } else { &REGULAR };
         let row = slot.row.map(|row| &self.input.cgroups[row]);
-        let running = match container.status.as_ref().map(|status| &status.state) {
-            Some(State::Running(since)) => *since,
-            _ => None,
+        let start = match (row, slot.row) {
+            (Some(row), Some(at)) => Some(pasts[at].start(row, container.status.as_ref())),
+            _ => container.status.as_ref().and_then(since),
         };
-        let start = running.or_else(|| row.map(|row| row.created));
         let entity = self.entity(Scope::Container, &slot.labels, start);
         self.amounts(names.requests.into(), entity, &container.resources.requests);
         self.amounts(names.limits.into(), entity, &container.resources.limits);

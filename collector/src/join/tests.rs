@@ -278,6 +278,45 @@ fn replaced_container_is_one_series_and_its_old_cgroup_none() {
     assert_eq!(agent_value(&snapshot, Series::Cgroups, Some(("state", "superseded"))), 1.0);
 }
 
+/// A container that runs since so many seconds, by the kubelet's word.
+fn running(id: &str, since: u64) -> Vec<Pod> {
+    let mut app = container("app", Role::Regular, Some(id));
+    let since = SystemTime::UNIX_EPOCH + Duration::from_secs(since);
+    app.status.as_mut().unwrap().state = State::Running(Some(since));
+    vec![pod(1, "cart-1", vec![app])]
+}
+
+fn starts(snapshot: &Snapshot) -> Vec<f64> {
+    let starts = values(snapshot, Id::container(Kernel::StartTime), "container");
+    starts.into_iter().map(|(_, start)| start).collect()
+}
+
+#[test]
+fn start_is_told_once_though_the_kubelet_says_it_later_and_rounded() {
+    let mut world = World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, None)])]);
+    world.cgroup(1, "s");
+    world.cgroup(1, "a");
+    world.rows[1].created = SystemTime::UNIX_EPOCH + Duration::from_millis(100_760);
+    assert_eq!(starts(&world.tick()), [100.76]);
+    world.pods(running("a", 100));
+    assert_eq!(starts(&world.tick()), [100.76]);
+    // A birth that is far off, as after a remount, is no birth.
+    world.pods(running("a", 50));
+    assert_eq!(starts(&world.tick()), [50.0]);
+}
+
+#[test]
+fn new_container_has_not_the_start_of_the_one_its_status_is_still_about() {
+    let mut world = World::new(running("a", 100));
+    world.cgroup(1, "s");
+    world.cgroup(1, "a");
+    assert_eq!(starts(&world.tick()), [100.0]);
+    world.cgroup(1, "b");
+    world.remove("a");
+    world.rows[1].created = SystemTime::UNIX_EPOCH + Duration::from_secs(130);
+    assert_eq!(starts(&world.tick()), [130.0]);
+}
+
 #[test]
 fn restart_gives_no_rate_rather_than_a_negative_one() {
     let mut world =

@@ -65,7 +65,7 @@ pub(crate) fn restarted_container_is_one_series_at_any_moment(suite: &Suite) {
         .collect();
     assert!(starts.is_sorted(), "{starts:?}");
     let lives: BTreeSet<u64> = starts.iter().map(|start| start.to_bits()).collect();
-    assert!(lives.len() >= 3, "{} lives", lives.len());
+    assert_eq!(lives.len(), 3, "{starts:?}");
     // Within a life the counter only grows; the recorder holds every counter against that as well.
     for pair in frames.windows(2) {
         let [(was, then), (is, now)] = [&pair[0], &pair[1]].map(|page| {
@@ -97,6 +97,8 @@ pub(crate) fn oom_kills_stay_counted_over_the_replacement(suite: &Suite) {
         (page.value(OOM_EVENTS, &of_app) == Some(1.0)).then_some(())
     });
     assert_eq!(first.stat("memory", "memory.oom_control", "oom_kill"), 1.0);
+    // A kill in the last two ticks of a container would pass for the one that ended it.
+    suite.recorder.fresh();
     assert_eq!(suite.recorder.latest().value(RESTARTS, &of_app), Some(0.0));
 
     // The container itself dies and is replaced.

@@ -2,6 +2,7 @@
 
 use crate::cluster::page::Page;
 use crate::cluster::suite::{SOON, START, Suite};
+use crate::cluster::wait;
 
 const VALUES: &str = include_str!("../manifests/values.yaml");
 /// Families by their column in `/proc/net/dev`.
@@ -21,6 +22,11 @@ pub(crate) fn interfaces_are_counted_once_and_never_for_the_hosts_network(suite:
     suite.apply(VALUES);
     let containers = ["holder", "server"].map(|pod| (pod, suite.running(pod, "app")));
     suite.running("host-server", "app");
+    let server = &containers[1].1;
+    wait::until("the server's page", START, || server.has("/tmp/page").then_some(()));
+    let address = suite.pod("server").expect("it runs")["status"]["podIP"].clone();
+    let url = format!("http://{}:8080/page", address.as_str().expect("an address"));
+    suite.kubectl(&["exec", "holder", "--", "wget", "-qO", "/dev/null", &url]);
     for (pod, container) in containers {
         suite.recorder.until("its interfaces", START, |page| {
             page.all(COLUMNS[0].0, &[("pod", pod)]).next().map(drop)
@@ -38,6 +44,11 @@ pub(crate) fn interfaces_are_counted_once_and_never_for_the_hosts_network(suite:
             let [low, high] = [&before, &after].map(|interfaces| interfaces["eth0"][column] as f64);
             assert!(low <= ours && ours <= high, "{name} of {pod}: {low} .. {ours} .. {high}");
         }
+    }
+    let page = suite.recorder.latest();
+    for (pod, name) in [("holder", COLUMNS[0].0), ("server", COLUMNS[4].0)] {
+        let bytes = page.value(name, &[("pod", pod)]);
+        assert!(bytes >= Some(3_000_000.0), "the page went over the network: {bytes:?}");
     }
     let has_usage = |page: &Page| {
         page.all("container_cpu_usage_seconds_total", &[("pod", "host-server")]).count()
