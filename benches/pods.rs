@@ -118,10 +118,14 @@ fn pod(number: usize) -> Pod {
 fn container(number: usize, started: SystemTime) -> Container {
     let amounts =
         |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
+    let mut limits = amounts(1.0, 512e6);
+    if number.is_multiple_of(4) {
+        limits.others.push(("hugepages-2Mi".into(), 64e6));
+    }
     Container {
         name: "main".into(),
         role: Role::Regular,
-        resources: Resources { requests: amounts(0.25, 256e6), limits: amounts(1.0, 512e6) },
+        resources: Resources { requests: amounts(0.25, 256e6), limits },
         status: Some(Status {
             id: Some(ContainerId::new(&id(number))),
             restarts: 1,
