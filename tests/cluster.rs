@@ -8,6 +8,8 @@
 //!
 //! `cargo test -p agent --test cluster [FILTER]`
 
+#![expect(clippy::float_cmp, reason = "counts, and values that must be the same to the last bit")]
+
 /// The parts lie in the folder of this name.
 mod cluster {
     pub(crate) mod agent;

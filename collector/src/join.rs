@@ -9,6 +9,7 @@ mod amounts;
 mod container;
 mod emit;
 mod extras;
+mod io;
 mod layout;
 mod node;
 mod oom;
@@ -25,6 +26,7 @@ use globset::GlobSet;
 pub use self::agent::Observed;
 use self::emit::Emit;
 use self::extras::{Extras, Fixed};
+use self::io::IoTotals;
 use self::layout::{Layout, Plan};
 use crate::cgroup::{Cgroup, CgroupKey, PodUid};
 use crate::host;
@@ -85,6 +87,7 @@ struct Past {
     cores: Option<f64>,
     /// When its container started, once that was told.
     start: Option<SystemTime>,
+    io: IoTotals,
     trend: Trend,
 }
 
@@ -186,6 +189,7 @@ impl Joiner {
                 cpu: None,
                 cores: None,
                 start: None,
+                io: IoTotals::default(),
                 trend: Trend::default(),
             };
             self.pasts = input

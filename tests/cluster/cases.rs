@@ -44,6 +44,7 @@ cases! {
         allocation_is_what_kubectl_describes;
     access:
         documented_rights_are_enough_and_a_missing_one_is_named
+        without_rights_on_nodes_the_pods_are_named_all_the_same
         one_snapshot_can_be_printed
         check_tells_what_works_and_what_does_not;
     outage:

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the controllers are.
 const ROOT: &str = "/sys/fs/cgroup";
-/// The QoS classes' folders; guaranteed pods have none.
+/// The classes' folders; guaranteed pods have none.
 const CLASSES: [&str; 3] = ["burstable", "besteffort", "."];
 
 /// A container's cgroups.

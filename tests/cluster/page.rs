@@ -126,7 +126,7 @@ impl Reader {
         if let Some(rest) = line.strip_prefix("# HELP ") {
             let name = rest.split(' ').next().unwrap_or_default();
             is_name(name)?;
-            self.family = name.to_owned();
+            name.clone_into(&mut self.family);
             return fresh(self.helped.insert(name.to_owned()), "a family stands twice");
         }
         if let Some(rest) = line.strip_prefix("# TYPE ") {

@@ -155,7 +155,7 @@ impl Shared {
                 state.latest = Some(page);
             }
             Err(fault) => {
-                state.fault = state.fault.take().or(Some(format!("a scrape failed: {fault}")))
+                state.fault = state.fault.take().or(Some(format!("a scrape failed: {fault}")));
             }
         }
         self.changed.notify_all();

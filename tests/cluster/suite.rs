@@ -171,7 +171,9 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         for kind in ["clusterrolebinding", "clusterrole"] {
-            let _ = self.tool.try_kubectl(&["delete", kind, &self.name, "--ignore-not-found"]);
+            let names = [self.name.clone(), format!("{}-pods", self.name)];
+            let words = ["delete", kind, &names[0], &names[1], "--ignore-not-found"];
+            let _ = self.tool.try_kubectl(&words);
         }
         if let Err(error) =
             self.tool.try_kubectl(&["delete", "namespace", &self.name, "--timeout=60s"])

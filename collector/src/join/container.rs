@@ -101,7 +101,7 @@ impl Emit<'_, '_> {
             self.state(names, entity, status);
         }
         if let (Some(row), Some(at)) = (row, slot.row) {
-            self.kernel(Id::container, entity, &row.counters);
+            self.kernel(Id::container, entity, &row.counters, &mut pasts[at]);
             if let (CgroupScope::Container { id, .. }, Some(kills)) =
                 (&row.scope, row.counters.memory.oom_kills)
             {

@@ -73,7 +73,7 @@ impl Emit<'_, '_> {
         let (scope, names): (_, Names) =
             if stray.is_pod { (Scope::Pod, Id::pod) } else { (Scope::Container, Id::container) };
         let entity = self.entity(scope, &stray.labels, Some(row.created));
-        self.kernel(names, entity, &row.counters);
+        self.kernel(names, entity, &row.counters, &mut pasts[stray.row]);
         self.put_some(
             names(Kernel::OomEvents),
             entity,
@@ -109,7 +109,13 @@ impl Emit<'_, '_> {
     }
 
     /// All counters but OOM kills and the start time, which need more than one reading.
-    pub(super) fn kernel(&mut self, names: Names, entity: u32, counters: &Counters) {
+    pub(super) fn kernel(
+        &mut self,
+        names: Names,
+        entity: u32,
+        counters: &Counters,
+        past: &mut Past,
+    ) {
         self.kernel_cpu(names, entity, counters);
         self.kernel_memory(names, entity, counters);
         let pressure = &counters.pressure;
@@ -131,10 +137,11 @@ impl Emit<'_, '_> {
         for io in &counters.io {
             let Some(name) = self.input.devices.get(&io.device) else { continue };
             let device = self.extras.one("device", name);
-            self.put_with(names(Kernel::FsReadsBytes), entity, &device, io.read_bytes as f64);
-            self.put_with(names(Kernel::FsWritesBytes), entity, &device, io.write_bytes as f64);
-            self.put_with(names(Kernel::FsReads), entity, &device, io.reads as f64);
-            self.put_with(names(Kernel::FsWrites), entity, &device, io.writes as f64);
+            let families =
+                [Kernel::FsReadsBytes, Kernel::FsWritesBytes, Kernel::FsReads, Kernel::FsWrites];
+            for (kernel, total) in families.into_iter().zip(past.io.of(io)) {
+                self.put_with(names(kernel), entity, &device, total as f64);
+            }
         }
         self.count(names(Kernel::Threads), entity, counters.pids.current);
         self.count(

@@ -17,7 +17,7 @@ impl Emit<'_, '_> {
         self.amounts(Series::PodRequest.into(), entity, &slot.request);
         self.amounts(Series::PodLimit.into(), entity, &slot.limit);
         if let (Some(row), Some(at)) = (row, slot.row) {
-            self.kernel(Id::pod, entity, &row.counters);
+            self.kernel(Id::pod, entity, &row.counters, &mut pasts[at]);
             self.count(Id::pod(Kernel::OomEvents), entity, row.counters.memory.oom_kills);
             self.time(Id::pod(Kernel::StartTime), entity, Some(row.created));
             let cores = self.cores(row, &mut pasts[at]);

@@ -14,6 +14,7 @@ use crate::cluster::suite::{START, Suite};
 use crate::cluster::wait;
 
 const ACCESS: &str = include_str!("../manifests/access.yaml");
+const ACCESS_PODS: &str = include_str!("../manifests/access-pods.yaml");
 const USAGE: &str = "container_cpu_usage_seconds_total";
 
 /// A kubeconfig with the token of a service account of this name.
@@ -90,6 +91,24 @@ pub(crate) fn documented_rights_are_enough_and_a_missing_one_is_named(suite: &Su
         .then_some(())
     });
     assert!(agent.terminate().success());
+}
+
+pub(crate) fn without_rights_on_nodes_the_pods_are_named_all_the_same(suite: &Suite) {
+    let _steady = suite.steady();
+    let pod = api(suite);
+    let kubeconfig = reader(suite, "pod-reader");
+    suite.apply(&ACCESS_PODS.replace("WHO", &format!("{}-pods", suite.namespace.name)));
+    let agent = Agent::start(&kubeconfig);
+    agent.ready();
+    let labels = [("pod", &*pod), ("container", "app"), ("label_application", "fl-backend-rails")];
+    let page = wait::until("names", START, || {
+        agent.scrape().ok().filter(|page| page.one(USAGE, &labels).is_some())
+    });
+    let connected = |feed| page.value("podmeter_watch_connected", &[("resource", feed)]);
+    assert_eq!((connected("pods"), connected("nodes")), (Some(1.0), Some(0.0)));
+    assert!(page.all("kube_node_status_allocatable", &[]).next().is_none());
+    assert!(page.all("podmeter_node_resource_requests", &[]).next().is_some());
+    assert!(agent.log().contains("lacks get, list or watch on nodes"), "{}", agent.log());
 }
 
 pub(crate) fn one_snapshot_can_be_printed(suite: &Suite) {

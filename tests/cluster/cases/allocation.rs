@@ -32,12 +32,13 @@ pub(crate) fn allocation_is_what_kubectl_describes(suite: &Suite) {
 }
 
 /// Requests and limits by resource, CPU in thousandths of a core and memory in bytes.
-type Table = BTreeMap<String, [u64; 2]>;
+type Table = BTreeMap<String, [String; 2]>;
 
 fn ours(page: &Page, like: &Table) -> Table {
     let value = |name, resource: &str| {
         let scale = if resource == "cpu" { 1000.0 } else { 1.0 };
-        (page.value(name, &[("resource", resource)]).unwrap_or_default() * scale).round() as u64
+        let value = page.value(name, &[("resource", resource)]).unwrap_or_default();
+        format!("{:.0}", value * scale)
     };
     let row = |resource: &String| {
         ["podmeter_node_resource_requests", "podmeter_node_resource_limits"]
@@ -52,7 +53,7 @@ fn table(description: &str) -> Table {
     let wanted = rows.filter(|words| matches!(words.first(), Some(&("cpu" | "memory"))));
     let read = |words: Vec<&str>| {
         let resource = words[0].to_owned();
-        let amounts = [words[1], words[3]].map(|text| amount(text, &resource));
+        let amounts = [words[1], words[3]].map(|text| amount(text, &resource).to_string());
         (resource, amounts)
     };
     wanted.map(read).collect()

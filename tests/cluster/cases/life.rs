@@ -154,15 +154,15 @@ pub(crate) fn changed_label_ends_the_old_series_and_starts_new_ones(suite: &Suit
     assert!(ticks <= 3.0, "it took {ticks} ticks and {:?}", first.at - labelled);
     let mut is_over = false;
     for page in &frames {
-        let stages: BTreeSet<_> = page
+        let labels: BTreeSet<_> = page
             .series
             .iter()
             .map(|series| series.label("label_stage"))
             .filter(|stage| !stage.is_empty())
             .collect();
-        assert_eq!(stages.len(), 1, "both at once, or none: {stages:?}");
-        is_over |= stages.contains("two");
-        assert!(!is_over || stages.contains("two"), "the old label came back");
+        assert_eq!(labels.len(), 1, "both at once, or none: {labels:?}");
+        is_over |= labels.contains("two");
+        assert!(!is_over || labels.contains("two"), "the old label came back");
     }
 }
 
