@@ -90,8 +90,7 @@ impl Reader {
         self.pods.retain(|_, pod| pod.seen == tick);
         for pod in self.pods.values_mut() {
             let is_stale = pod.source.as_ref().is_some_and(|source| {
-                source.seen != tick
-                    || (source.is_due(tick) && !source.is_alive(&mut self.buffer))
+                source.seen != tick || (source.is_due(tick) && !source.is_alive(&mut self.buffer))
             });
             if is_stale {
                 *pod = Pod { seen: tick, ..Pod::default() };
