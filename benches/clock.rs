@@ -38,10 +38,18 @@ fn cpu() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
 
+/// How much CPU time of this thread `work` takes, in seconds.
+pub(crate) fn timed(work: impl FnOnce()) -> f64 {
+    let began = cpu();
+    work();
+    cpu() - began
+}
+
 /// Runs all subjects in turn, again and again for about `budget`, each round starting with another one.
+/// A subject answers how long it took.
 pub(crate) fn interleave<const N: usize>(
     budget: Duration,
-    subjects: [&mut dyn FnMut(); N],
+    subjects: [&mut dyn FnMut() -> f64; N],
 ) -> [Times; N] {
     let mut times = [const { Vec::new() }; N];
     let start = Instant::now();
@@ -51,9 +59,7 @@ pub(crate) fn interleave<const N: usize>(
         }
         for turn in 0..N {
             let at = (round + turn) % N;
-            let began = cpu();
-            subjects[at]();
-            times[at].push(cpu() - began);
+            times[at].push(subjects[at]());
         }
     }
     times.map(|mut times| {

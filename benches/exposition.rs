@@ -14,7 +14,7 @@ use collector::snapshot::Snapshot;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::clock;
+use super::clock::{self, timed};
 use super::joined::{self, Join};
 use super::table::{Row, Table, millis};
 
@@ -66,12 +66,14 @@ fn plain(table: &mut Table, snapshot: &Snapshot, name: &str, format: Format) -> 
     let mut result = Ok(());
     let [base, time] = clock::interleave(
         BUDGET,
-        [&mut || floor.write(), &mut || {
-            out.clear();
-            if let Err(error) = render(snapshot, format, &mut out) {
-                result = Err(error);
-            }
-            black_box(&out);
+        [&mut || timed(|| floor.write()), &mut || {
+            timed(|| {
+                out.clear();
+                if let Err(error) = render(snapshot, format, &mut out) {
+                    result = Err(error);
+                }
+                black_box(&out);
+            })
         }],
     );
     result?;
@@ -96,11 +98,13 @@ fn compressed(table: &mut Table, snapshot: &Snapshot) -> anyhow::Result<()> {
         BUDGET,
         [
             &mut || {
-                out.clear();
-                let mut encoder = GzEncoder::new(&mut out, Compression::fast());
-                let _ = encoder.write_all(&answer).and_then(|()| encoder.finish().map(drop));
+                timed(|| {
+                    out.clear();
+                    let mut encoder = GzEncoder::new(&mut out, Compression::fast());
+                    let _ = encoder.write_all(&answer).and_then(|()| encoder.finish().map(drop));
+                })
             },
-            &mut || result = scrape(),
+            &mut || timed(|| result = scrape()),
         ],
     );
     result?;

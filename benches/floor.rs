@@ -6,9 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io;
+use std::hint::black_box;
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::Context;
+
+use super::clock;
 
 /// The files open in this process, by their number and path.
 pub(crate) fn open_files() -> io::Result<BTreeSet<(u32, PathBuf)>> {
@@ -24,50 +30,90 @@ pub(crate) fn open_files() -> io::Result<BTreeSet<(u32, PathBuf)>> {
     Ok(files)
 }
 
-/// Kept descriptors of the same files that a tick reads.
+/// Another process that keeps the same files open and reads them when it is asked to: together with the
+/// sampler's they would be more than one process may have.
 pub(crate) struct Floor {
-    files: Vec<(File, usize)>,
-    buffer: Vec<u8>,
-    /// Files of discovery, which are not read here.
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// Files read.
+    pub(crate) files: usize,
+    /// Kept for discovery, which are not read here.
     pub(crate) directories: usize,
     /// Files by which a pod's process is known to be alive, not read here either.
     pub(crate) witnesses: usize,
 }
 
 impl Floor {
-    /// Opens for itself what was opened since `before`.
-    pub(crate) fn since(before: &BTreeSet<(u32, PathBuf)>) -> io::Result<Self> {
-        let mut floor =
-            Self { files: Vec::new(), buffer: vec![0; 64 * 1024], directories: 0, witnesses: 0 };
+    /// Reads what was opened in this process since `before`.
+    pub(crate) fn since(before: &BTreeSet<(u32, PathBuf)>) -> anyhow::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("only-floor")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (mut input, output) = input.zip(output).context("no pipes")?;
+        let (mut files, mut directories, mut witnesses) = (0, 0, 0);
         for (_, path) in open_files()?.difference(before) {
             let Ok(kind) = path.metadata() else { continue };
             if kind.is_dir() {
-                floor.directories += 1;
+                directories += 1;
             } else if is_witness(path) {
-                floor.witnesses += 1;
+                witnesses += 1;
             } else {
-                // Podmeter reads the first line of /proc/stat, the rest only now and then.
-                let most = if path.ends_with("proc/stat") { 512 } else { floor.buffer.len() };
-                floor.files.push((File::open(path)?, most));
+                files += 1;
+                writeln!(input, "{}", path.display())?;
             }
         }
+        writeln!(input)?;
+        let mut floor =
+            Self { child, input, output: BufReader::new(output), files, directories, witnesses };
+        floor.read()?;
         Ok(floor)
     }
 
-    /// Reads each file once and answers how many bytes there were.
-    pub(crate) fn read(&mut self) -> usize {
-        let Self { files, buffer, .. } = self;
-        files
-            .iter()
-            // A feature that is turned off answers with an error, to the tick as well.
-            .map(|(file, most)| file.read_at(&mut buffer[..*most], 0).unwrap_or(0))
-            .sum()
+    /// Has each file read once and answers the CPU time that took, in seconds.
+    pub(crate) fn read(&mut self) -> anyhow::Result<f64> {
+        writeln!(self.input)?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        line.trim().parse().context("the reading process has ended")
     }
+}
 
-    /// How many files are read.
-    pub(crate) fn len(&self) -> usize {
-        self.files.len()
+impl Drop for Floor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
+}
+
+/// The other process: paths up to an empty line, then one reading for each line.
+pub(crate) fn serve() -> anyhow::Result<()> {
+    let mut lines = std::io::stdin().lines();
+    let mut files = Vec::new();
+    let mut buffer = vec![0; 64 * 1024];
+    for line in lines.by_ref() {
+        let path = line?;
+        if path.is_empty() {
+            break;
+        }
+        // Podmeter reads the first line of /proc/stat, the rest only now and then.
+        let most = if path.ends_with("proc/stat") { 512 } else { buffer.len() };
+        files.push((File::open(&path).with_context(|| path.clone())?, most));
+    }
+    for line in lines {
+        line?;
+        let time = clock::timed(|| {
+            for (file, most) in &files {
+                // A feature that is turned off answers with an error, to the tick as well.
+                let _ = black_box(file.read_at(&mut buffer[..*most], 0));
+            }
+        });
+        writeln!(std::io::stdout(), "{time}")?;
+    }
+    Ok(())
 }
 
 /// `/proc/<pid>/cgroup`.

@@ -59,6 +59,15 @@ impl Groups {
         cgroup.add_task_by_tgid(id.into()).with_context(|| format!("cannot move into {path}"))
     }
 
+    /// Makes a cgroup beside the pods for `name` and gives the files to write a pid to in order to join it.
+    pub(crate) fn beside(&self, name: &str) -> anyhow::Result<Beside> {
+        let path = format!("{}/{name}", self.subtree.trim_matches('/'));
+        let controllers = CONTROLLERS.map(str::to_owned).to_vec();
+        Cgroup::new_with_specified_controllers(hierarchies::auto(), &path, Some(controllers))
+            .with_context(|| format!("cannot make the cgroup {path}"))?;
+        Ok(Beside { path })
+    }
+
     /// The part of the hierarchies in which they are.
     pub(crate) fn subtree(&self) -> &str {
         &self.subtree
@@ -67,6 +76,30 @@ impl Groups {
     /// How to sample them.
     pub(crate) fn config(&self) -> sampler::Config {
         config(&self.subtree)
+    }
+}
+
+/// A cgroup for a program that is measured.
+pub(crate) struct Beside {
+    path: String,
+}
+
+impl Beside {
+    /// Starts a program in it, so that nothing that it uses is missed.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("sh");
+        let join = "for file in $FILES; do echo $$ > $file; done; unset FILES; exec \"$@\"";
+        let files = CONTROLLERS.map(|name| format!("{ROOT}/{name}/{}/cgroup.procs", self.path));
+        command.env_clear().env("FILES", files.join(" ")).env("PATH", "/usr/bin:/bin");
+        command.args(["-c", join, "sh"]).arg(program).stdin(Stdio::null());
+        command
+    }
+
+    /// The number in one of its files.
+    pub(crate) fn number(&self, controller: &str, file: &str) -> anyhow::Result<u64> {
+        let path = format!("{ROOT}/{controller}/{}/{file}", self.path);
+        let text = fs::read_to_string(&path).with_context(|| path.clone())?;
+        text.trim().parse().with_context(|| path)
     }
 }
 

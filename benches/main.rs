@@ -4,12 +4,14 @@
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
+mod binary;
 mod clock;
 mod exposition;
 mod files;
 mod floor;
 mod groups;
 mod joined;
+mod peers;
 mod pods;
 mod table;
 mod tick;
@@ -17,11 +19,10 @@ mod tick;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use rustix::process::{Resource, Rlimit, setrlimit};
 
 use table::{Row, Table};
 
-const CASES: [&str; 4] = ["tick", "tick-files", "join", "export"];
+const CASES: [&str; 5] = ["tick", "tick-files", "join", "export", "binary"];
 
 fn main() -> ExitCode {
     // Cargo adds a flag of its own.
@@ -36,10 +37,10 @@ fn main() -> ExitCode {
 }
 
 fn run(words: &[&str]) -> anyhow::Result<()> {
-    let most = 65_536;
-    // Each cgroup keeps 17 files open, and the floor as many again.
-    if setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: Some(most) }).is_err() {
-        collector::cgroup::file::raise_limit()?;
+    // Each cgroup keeps 17 files open, a pod has two cgroups here, and there are up to 500 pods.
+    collector::cgroup::file::raise_limit()?;
+    if words == ["only-floor"] {
+        return floor::serve();
     }
     if let ["only-ticks", subtree, size, ticks] = words {
         return tick::only(subtree, size.parse()?, ticks.parse()?);
@@ -63,17 +64,16 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
 fn one(table: &mut Table, case: &str, size: Option<usize>) -> anyhow::Result<()> {
     let sizes = size.map_or(tick::SIZES.to_vec(), |size| vec![size]);
     match case {
-        "tick" => match groups::obstacle() {
-            Some(obstacle) => table.add(Row {
-                case: "tick, this machine's cgroups".to_owned(),
-                result: format!("skipped: {obstacle}"),
-                ..Row::default()
-            }),
-            None => tick::run(table, true, &sizes)?,
-        },
+        "tick" | "binary" if groups::obstacle().is_some() => table.add(Row {
+            case: case.to_owned(),
+            result: format!("skipped: {}", groups::obstacle().unwrap_or_default()),
+            ..Row::default()
+        }),
+        "tick" => tick::run(table, true, &sizes)?,
         "tick-files" => tick::run(table, false, &sizes)?,
         "join" => joined::run(table, &sizes)?,
         "export" => exposition::run(table)?,
+        "binary" => binary::run(table)?,
         _ => bail!("no case {case}; there are {}", CASES.join(", ")),
     }
     Ok(())

@@ -11,6 +11,7 @@ use collector::pods::index::Index;
 use collector::pods::model::{
     Amounts, Container, Cut, Node, Phase, Pod, Qos, Resources, Role, State, Status, Workload,
 };
+use serde_json::{Value, json};
 
 /// The node's name.
 pub(crate) const NODE: &str = "bench-node";
@@ -117,10 +118,14 @@ fn pod(number: usize) -> Pod {
 fn container(number: usize, started: SystemTime) -> Container {
     let amounts =
         |cpu, memory| Amounts { cpu: Some(cpu), memory: Some(memory), ..Amounts::default() };
+    let mut limits = amounts(1.0, 512e6);
+    if number.is_multiple_of(4) {
+        limits.others.push(("hugepages-2Mi".into(), 64e6));
+    }
     Container {
         name: "main".into(),
         role: Role::Regular,
-        resources: Resources { requests: amounts(0.25, 256e6), limits: amounts(1.0, 512e6) },
+        resources: Resources { requests: amounts(0.25, 256e6), limits },
         status: Some(Status {
             id: Some(ContainerId::new(&id(number))),
             restarts: 1,
@@ -129,4 +134,65 @@ fn container(number: usize, started: SystemTime) -> Container {
             last: None,
         }),
     }
+}
+
+/// A pod as the API server has it.
+pub(crate) fn object(number: usize) -> Value {
+    let labels: serde_json::Map<String, Value> =
+        labels(number).into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    let resources = json!({
+        "requests": {"cpu": "250m", "memory": "256M"}, "limits": {"cpu": "1", "memory": "512M"},
+    });
+    let at = "2026-09-21T13:33:20Z";
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"]
+        .map(|kind| json!({"type": kind, "status": "True", "lastTransitionTime": at}));
+    let env: Vec<Value> = (0..20)
+        .map(|at| json!({"name": format!("SETTING_{at}"), "value": "a value of usual length"}))
+        .collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name(number), "namespace": namespace(number), "uid": uid(number),
+            "creationTimestamp": at, "labels": labels,
+            "annotations": {
+                "owner": format!("team-{}@example.com", number % 10),
+                "checksum/config": format!("{number:064x}"),
+                "prometheus.io/scrape": "true",
+            },
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true,
+                "name": format!("checkout-worker-{}-7c9f6d5b8c", number % 12),
+                "uid": uid(10_000 + number),
+            }],
+        },
+        "spec": {
+            "nodeName": NODE,
+            "containers": [{
+                "name": "main", "image": "registry.example.com/checkout/worker:2026.11.3",
+                "resources": resources,
+                "env": env,
+            }],
+        },
+        "status": {
+            "phase": "Running", "qosClass": "Burstable", "startTime": at, "hostIP": "192.168.1.10",
+            "podIP": format!("10.1.{}.{}", number / 250, number % 250 + 2),
+            "conditions": conditions,
+            "containerStatuses": [{
+                "name": "main", "ready": true, "started": true, "restartCount": 1,
+                "containerID": format!("containerd://{}", id(number)),
+                "state": {"running": {"startedAt": at}}, "lastState": {},
+                "image": "registry.example.com/checkout/worker:2026.11.3", "imageID": "",
+            }],
+        },
+    })
+}
+
+/// The node as the API server has it.
+pub(crate) fn node() -> Value {
+    let amounts = json!({"cpu": "64", "memory": "256Gi", "pods": "500"});
+    json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE, "uid": uid(99_999)},
+        "status": {"capacity": amounts, "allocatable": amounts},
+    })
 }

@@ -26,6 +26,7 @@ pub(crate) struct Table {
 impl Table {
     /// Adds a row.
     pub(crate) fn add(&mut self, row: Row) {
+        eprintln!("  {}: {} {}", row.case, row.result, row.notes);
         self.rows.push(row);
     }
 

@@ -19,7 +19,7 @@ use collector::sampler::{self, Metadata, Sampler};
 use collector::snapshot::Snapshot;
 use collector::{host, network};
 
-use super::clock::{self, Times};
+use super::clock::{self, Times, timed};
 use super::floor::{Floor, open_files};
 use super::groups::{self, Groups};
 use super::joined;
@@ -113,7 +113,7 @@ fn whole(table: &mut Table, node: &Node, size: usize) -> anyhow::Result<()> {
     let series = ticking.tick().series();
     let [base, tick] = clock::interleave(
         Duration::from_secs(6),
-        [&mut || _ = std::hint::black_box(floor.read()), &mut || drop(ticking.tick())],
+        [&mut || floor.read().unwrap_or(f64::NAN), &mut || timed(|| drop(ticking.tick()))],
     );
     let counted = allocation_counter::measure(|| drop(ticking.tick())).count_total;
     let (what, goal) = match node {
@@ -128,7 +128,7 @@ fn whole(table: &mut Table, node: &Node, size: usize) -> anyhow::Result<()> {
         goal: goal.map(|goal| (format!("≤ {goal} ×"), tick.median() / base.median() <= goal)),
         notes: format!(
             "{series} series; {} files read, {} directories and {} processes watched; {counted} allocations",
-            floor.len(),
+            floor.files,
             floor.directories,
             floor.witnesses,
         ),
@@ -164,13 +164,13 @@ fn parts(table: &mut Table, node: &Node) -> anyhow::Result<()> {
     let [read, discovery, parse, network, host, own, joined] = clock::interleave(
         Duration::from_secs(6),
         [
-            &mut || reader.tick(&mut e1),
-            &mut || tree.update(&mut changes, &mut e4),
-            &mut || texts.parse(),
-            &mut || interfaces.tick(&fixed, &|_| true, &mut e3),
-            &mut || node_files.tick(&mut e2),
-            &mut || _ = process.tick(Instant::now(), None),
-            &mut || drop(join.join()),
+            &mut || timed(|| reader.tick(&mut e1)),
+            &mut || timed(|| tree.update(&mut changes, &mut e4)),
+            &mut || timed(|| texts.parse()),
+            &mut || timed(|| interfaces.tick(&fixed, &|_| true, &mut e3)),
+            &mut || timed(|| node_files.tick(&mut e2)),
+            &mut || timed(|| _ = process.tick(Instant::now(), None)),
+            &mut || timed(|| drop(join.join())),
         ],
     );
     let at = |name: &str, times: &Times, notes: String| Row {

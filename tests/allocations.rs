@@ -3,6 +3,7 @@
 #[path = "../benches/files.rs"]
 mod files;
 #[path = "../benches/pods.rs"]
+#[allow(dead_code, reason = "the benches use more of it")]
 mod pods;
 
 use std::sync::Arc;

@@ -149,7 +149,6 @@ impl Joiner {
                 input,
                 fixed: &self.fixed,
                 extras: &mut self.extras,
-                cycle: self.cycle,
                 interval: self.config.interval,
             };
             let node = emit.node(&self.node);

@@ -16,7 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     ("memory::being_slowed_down_over_the_high_limit_is_counted", high),
 ];
 
-const MIB: f64 = 1048576.0;
+const MIB: f64 = 1_048_576.0;
 
 fn held() -> Shown {
     let tree = Tree::make();
@@ -27,7 +27,7 @@ fn held() -> Shown {
     let value = |page: &crate::Page, name| page.value(name, &container.labels()).unwrap();
     assert!(value(&page, "container_memory_rss") >= 24.0 * MIB);
     assert!(value(&page, "container_memory_working_set_bytes") >= 24.0 * MIB);
-    assert_eq!(value(&page, "container_spec_memory_limit_bytes"), 0.0);
+    assert_eq!(page.value("container_spec_memory_limit_bytes", &container.labels()), Some(0.0));
 
     worker.order("release");
     let page = agree(&container, MEMORY, || once(&tree));

@@ -26,10 +26,10 @@ fn child() -> Shown {
     let agent = run(&tree);
     let kills = |page: &crate::Page| page.value(KILLS, &container.labels());
     assert_eq!(kills(&agent.fresh()), Some(0.0));
-    for count in [1.0, 2.0] {
+    for count in [1, 2_u32] {
         assert_eq!(worker.order("child 64"), "signal 9");
-        assert_eq!(kills(&agent.fresh()), Some(count));
-        assert_eq!(oom_kills(&container.group), Some(count as u64));
+        assert_eq!(kills(&agent.fresh()), Some(count.into()));
+        assert_eq!(oom_kills(&container.group), Some(count.into()));
     }
     // The hits of the limit that led there are told as well.
     let page = agree(&container, MEMORY_EVENTS, || once(&tree));
@@ -89,7 +89,7 @@ fn replaced(is_seen: bool) -> Shown {
     let new = tree.container_of(&old.uid);
     let mut worker = Worker::start(&new.group);
     worker.order("burn");
-    pod.id = new.id.clone();
+    pod.id.clone_from(&new.id);
     api.apply(&pod);
 
     let restarts = "kube_pod_container_status_restarts_total";

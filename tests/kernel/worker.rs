@@ -134,7 +134,7 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
         // Anonymous memory.
         "hold" => held.memory.push(black_box(vec![1; number(1) * MIB])),
         "release" => held.memory.clear(),
-        // File pages: a new file, held open under no name where that is asked for.
+        // File pages: a new file, held open without a name.
         "fill" => {
             let mut file = OpenOptions::new()
                 .read(true)
@@ -142,10 +142,7 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
                 .create(true)
                 .truncate(true)
                 .open(words[1])?;
-            for _ in 0..number(2) {
-                file.write_all(&vec![1; MIB])?;
-            }
-            file.sync_all()?;
+            write(&mut file, number(2))?;
             fs::remove_file(words[1])?;
             held.files.push(file);
         }
@@ -153,10 +150,7 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
         // Writes into what is there already, such as a device.
         "write" => {
             let mut file = OpenOptions::new().write(true).open(words[1])?;
-            for _ in 0..number(2) {
-                file.write_all(&vec![1; MIB])?;
-            }
-            file.sync_all()?;
+            write(&mut file, number(2))?;
         }
         "threads" => {
             for _ in 0..number(1) {
@@ -186,6 +180,13 @@ fn obey(words: &[&str], held: &mut Held) -> io::Result<String> {
         other => return Err(io::Error::other(format!("unknown order {other:?}"))),
     }
     Ok(String::new())
+}
+
+fn write(file: &mut File, mib: usize) -> io::Result<()> {
+    for _ in 0..mib {
+        file.write_all(&vec![1; MIB])?;
+    }
+    file.sync_all()
 }
 
 /// Starts a child that takes so many MiB; says how that ended.

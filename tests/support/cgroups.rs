@@ -3,6 +3,7 @@
 //! Made with `mkdir` and read with plain file reads: nothing of what is under test helps here. Everything
 //! lies below one directory of each hierarchy and is removed with its [`Tree`], failed tests included.
 
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -208,7 +209,7 @@ impl Group {
     ///
     /// # Panics
     /// When the kernel refuses.
-    pub(crate) fn write(&self, name: &str, text: impl ToString) {
+    pub(crate) fn write(&self, name: &str, text: impl Display) {
         let file = self.file(name);
         fs::write(&file, text.to_string())
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", file.display()));

@@ -73,15 +73,12 @@ impl Sample {
 
 /// `name{key="value",…} number`, without a timestamp: this project sends none.
 fn sample(line: &str) -> Option<Sample> {
-    let (name, labels, value) = match line.split_once('{') {
-        Some((name, rest)) => {
-            let (labels, value) = labels(rest)?;
-            (name, labels, value)
-        }
-        None => {
-            let (name, value) = line.split_once(' ')?;
-            (name, BTreeMap::new(), value)
-        }
+    let (name, labels, value) = if let Some((name, rest)) = line.split_once('{') {
+        let (labels, value) = labels(rest)?;
+        (name, labels, value)
+    } else {
+        let (name, value) = line.split_once(' ')?;
+        (name, BTreeMap::new(), value)
     };
     let value = value.trim_start().parse().ok()?;
     Some(Sample { name: name.to_owned(), labels, value })

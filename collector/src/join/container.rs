@@ -105,7 +105,8 @@ impl Emit<'_, '_> {
             if let (CgroupScope::Container { id, .. }, Some(kills)) =
                 (&row.scope, row.counters.memory.oom_kills)
             {
-                slot.oom.kernel(id, kills, self.cycle);
+                let is_alive = row.counters.pids.current != Some(0);
+                slot.oom.kernel(id, kills, is_alive);
             }
             self.put_some(Id::container(Kernel::StartTime), entity, start.map(unix));
             self.proximity(entity, row, container, &mut pasts[at]);

@@ -18,7 +18,6 @@ pub(super) struct Emit<'a, 'i> {
     pub(super) input: &'a Input<'i>,
     pub(super) fixed: &'a Fixed,
     pub(super) extras: &'a mut Extras,
-    pub(super) cycle: u64,
     pub(super) interval: Duration,
 }
 

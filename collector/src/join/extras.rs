@@ -16,6 +16,8 @@ const CACHED: usize = 4096;
 pub(super) struct Extras {
     hasher: RandomState,
     sets: HashMap<u64, Vec<Arc<LabelSet>>>,
+    /// The sets of resources by the names that the API has for them.
+    resources: HashMap<Box<str>, Arc<LabelSet>>,
 }
 
 impl Extras {
@@ -41,10 +43,18 @@ impl Extras {
 
     /// `resource` and `unit` of a resource that is neither CPU nor memory, named as kube-state-metrics does.
     pub(super) fn resource(&mut self, name: &str) -> Arc<LabelSet> {
+        if let Some(set) = self.resources.get(name) {
+            return set.clone();
+        }
+        if self.resources.len() >= CACHED {
+            self.resources.clear();
+        }
         let plain: String =
             name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
         let unit = if plain.starts_with("hugepages") { "byte" } else { "integer" };
-        self.of(&[("resource", &plain), ("unit", unit)])
+        let set = self.of(&[("resource", &plain), ("unit", unit)]);
+        self.resources.insert(name.into(), set.clone());
+        set
     }
 }
 

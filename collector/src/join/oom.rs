@@ -10,7 +10,7 @@ use crate::pods::model::{State, Status, Termination};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Oom {
     total: u64,
-    /// What the kernel said last, for which container, and in which cycle it last went up.
+    /// What the kernel said last, and for which container.
     kernel: Option<Kernel>,
     /// The termination that was already looked at.
     settled: Option<ContainerId>,
@@ -20,26 +20,27 @@ pub(super) struct Oom {
 struct Kernel {
     id: ContainerId,
     kills: u64,
-    raised: Option<u64>,
-    read: u64,
+    /// Readings since the count last went up in which something still ran; `None` before it did.
+    outlived: Option<u32>,
 }
 
 impl Oom {
-    /// Takes the kernel's count of the container that runs now.
-    pub(super) fn kernel(&mut self, id: &ContainerId, kills: u64, cycle: u64) {
+    /// Takes the kernel's count of the container that runs now; `is_alive` unless it has no process left.
+    pub(super) fn kernel(&mut self, id: &ContainerId, kills: u64, is_alive: bool) {
         match &mut self.kernel {
             Some(seen) if seen.id == *id => {
                 if kills > seen.kills {
                     self.total += kills - seen.kills;
-                    seen.raised = Some(cycle);
+                    seen.outlived = Some(0);
+                } else if is_alive {
+                    seen.outlived = seen.outlived.map(|readings| readings.saturating_add(1));
                 }
                 seen.kills = seen.kills.max(kills);
-                seen.read = cycle;
             }
             _ => {
                 self.total += kills;
-                let raised = (kills > 0).then_some(cycle);
-                self.kernel = Some(Kernel { id: id.clone(), kills, raised, read: cycle });
+                let outlived = (kills > 0).then_some(0);
+                self.kernel = Some(Kernel { id: id.clone(), kills, outlived });
             }
         }
     }
@@ -63,10 +64,11 @@ impl Oom {
             return;
         }
         self.settled = Some(id.clone());
-        // The kill that ended the container was counted only if the counter rose in one of the last
-        // two readings: an earlier rise was a child process.
+        // A count that went up and was outlived told of a child process: the kill that ended the container
+        // came later, unseen. One reading may show processes that are still ending. A dead container's
+        // cgroup may stay for any time, so readings as such mean nothing.
         let counted = self.kernel.as_ref().is_some_and(|seen| {
-            seen.id == *id && seen.raised.is_some_and(|raised| raised + 1 >= seen.read)
+            seen.id == *id && seen.outlived.is_some_and(|readings| readings <= 1)
         });
         if !counted {
             self.total += 1;
@@ -95,7 +97,7 @@ mod tests {
     #[test]
     fn kill_that_took_the_cgroup_with_it_is_counted_from_the_status_once() {
         let mut oom = Oom::default();
-        oom.kernel(&ContainerId::new("a"), 0, 1);
+        oom.kernel(&ContainerId::new("a"), 0, true);
         oom.status(&killed("a"));
         oom.status(&killed("a"));
         assert_eq!(oom.total(), 1);
@@ -104,8 +106,19 @@ mod tests {
     #[test]
     fn kill_that_the_kernel_told_is_not_counted_again_from_the_status() {
         let mut oom = Oom::default();
-        oom.kernel(&ContainerId::new("a"), 0, 1);
-        oom.kernel(&ContainerId::new("a"), 1, 2);
+        oom.kernel(&ContainerId::new("a"), 0, true);
+        oom.kernel(&ContainerId::new("a"), 1, true);
+        oom.status(&killed("a"));
+        assert_eq!(oom.total(), 1);
+    }
+
+    #[test]
+    fn dead_container_that_stays_for_many_readings_counts_once() {
+        let mut oom = Oom::default();
+        oom.kernel(&ContainerId::new("a"), 0, true);
+        for _ in 0..5 {
+            oom.kernel(&ContainerId::new("a"), 1, false);
+        }
         oom.status(&killed("a"));
         assert_eq!(oom.total(), 1);
     }
@@ -113,9 +126,10 @@ mod tests {
     #[test]
     fn children_killed_long_before_do_not_hide_the_last_kill() {
         let mut oom = Oom::default();
-        oom.kernel(&ContainerId::new("a"), 0, 1);
-        oom.kernel(&ContainerId::new("a"), 2, 2);
-        oom.kernel(&ContainerId::new("a"), 2, 9);
+        oom.kernel(&ContainerId::new("a"), 0, true);
+        for _ in 0..3 {
+            oom.kernel(&ContainerId::new("a"), 2, true);
+        }
         oom.status(&killed("a"));
         assert_eq!(oom.total(), 3);
     }
@@ -123,9 +137,9 @@ mod tests {
     #[test]
     fn replaced_container_goes_on_from_the_old_total() {
         let mut oom = Oom::default();
-        oom.kernel(&ContainerId::new("a"), 2, 1);
-        oom.kernel(&ContainerId::new("b"), 0, 2);
-        oom.kernel(&ContainerId::new("b"), 1, 3);
+        oom.kernel(&ContainerId::new("a"), 2, true);
+        oom.kernel(&ContainerId::new("b"), 0, true);
+        oom.kernel(&ContainerId::new("b"), 1, true);
         assert_eq!(oom.total(), 3);
     }
 

@@ -18,7 +18,6 @@ impl Emit<'_, '_> {
         self.amounts(Series::PodLimit.into(), entity, &slot.limit);
         if let (Some(row), Some(at)) = (row, slot.row) {
             self.kernel(Id::pod, entity, &row.counters, &mut pasts[at]);
-            self.count(Id::pod(Kernel::OomEvents), entity, row.counters.memory.oom_kills);
             self.time(Id::pod(Kernel::StartTime), entity, Some(row.created));
             let cores = self.cores(row, &mut pasts[at]);
             self.remember_cores(entity, cores);
@@ -31,6 +30,11 @@ impl Emit<'_, '_> {
         }
         for (container, slot) in slot.pod.containers.iter().zip(&mut slot.containers) {
             self.container(slot, container, pasts);
+        }
+        if let Some(kills) = row.and_then(|row| row.counters.memory.oom_kills) {
+            // v1 counts a kill in the victim's cgroup alone, v2 in all above it, too.
+            let of_containers = slot.containers.iter().map(|slot| slot.oom.total()).sum();
+            self.put(Id::pod(Kernel::OomEvents), entity, kills.max(of_containers) as f64);
         }
     }
 

@@ -401,6 +401,20 @@ fn oom_kills_survive_the_replacement_of_the_container() {
 }
 
 #[test]
+fn pods_oom_kills_are_its_containers_where_the_kernel_does_not_sum_them() {
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    world.cgroup(1, "p").memory.oom_kills = Some(0);
+    world.rows[0].scope = Scope::Pod(uid(1));
+    world.cgroup(1, "s");
+    world.cgroup(1, "a").memory.oom_kills = Some(2);
+    let kills = |snapshot: &Snapshot| values(snapshot, Id::pod(Kernel::OomEvents), "pod");
+    assert_eq!(kills(&world.tick()), [("cart-1".to_owned(), 2.0)], "v1");
+    world.rows[0].counters.memory.oom_kills = Some(3);
+    assert_eq!(kills(&world.tick()), [("cart-1".to_owned(), 3.0)], "v2");
+}
+
+#[test]
 fn container_without_a_status_is_named_by_elimination() {
     let mut world = World::new(vec![pod(
         1,

@@ -42,6 +42,11 @@ impl Node {
         self.tick_wanted(true)
     }
 
+    /// As many ticks as it may take until a process that has ended is noticed.
+    fn tick_until_looked_at(&mut self) -> Option<Vec<(String, u64)>> {
+        (0..LOOK_EVERY).map(|_| self.tick()).last().flatten()
+    }
+
     fn tick_wanted(&mut self, is_wanted: bool) -> Option<Vec<(String, u64)>> {
         self.watch.tick();
         self.reader.tick(&self.watch.reader, &|_| is_wanted, &mut self.errors);
@@ -93,7 +98,29 @@ fn process_that_left_the_container_is_replaced_by_another() {
     node.process(7, &container(1), 100).process(8, &container(1), 300);
     assert_eq!(node.tick(), eth0(100));
     node.process(7, "/", 200);
-    assert_eq!(node.tick(), eth0(300));
+    assert_eq!(node.tick_until_looked_at(), eth0(300));
+}
+
+#[test]
+fn each_process_is_looked_at_once_in_a_round() {
+    let mut node = Node::new("7\n");
+    node.process(7, &container(1), 100);
+    node.tick();
+    let source = node.reader.pods[&uid()].source.as_ref().unwrap();
+    let looks = (1..=2 * LOOK_EVERY).filter(|tick| source.is_due(*tick)).count();
+    assert_eq!(looks, 2);
+    let next = Opened { container: CgroupKey(source.container.0 + 1), ..reopened(source) };
+    assert!((1..=LOOK_EVERY).all(|tick| !(source.is_due(tick) && next.is_due(tick))));
+}
+
+fn reopened(source: &Opened) -> Opened {
+    Opened {
+        container: source.container,
+        seen: source.seen,
+        cgroup: source.cgroup.try_clone().unwrap(),
+        cgroup_text: source.cgroup_text.clone(),
+        dev: source.dev.try_clone().unwrap(),
+    }
 }
 
 #[test]
@@ -156,7 +183,7 @@ fn no_scan_where_the_kernel_tells_all_pids() {
     // Its procs are empty now, so only a scan would find process 8.
     node.files.write(&format!("cgroup{}/cgroup.procs", container(1)), "");
     node.process(7, "/", 0).process(8, &container(1), 1);
-    assert_eq!(node.tick(), None);
+    assert_eq!(node.tick_until_looked_at(), None);
 }
 
 #[test]
