@@ -10,6 +10,9 @@ use rustix::time::{ClockId, clock_gettime};
 /// Fewest and most rounds, whatever they take.
 const ROUNDS: std::ops::RangeInclusive<usize> = 15..=1000;
 
+/// What is measured: does its work once and answers how long that took.
+pub(crate) type Subject<'a> = Box<dyn FnMut() -> f64 + 'a>;
+
 /// Times of one subject, in seconds, sorted.
 #[derive(Clone, Debug)]
 pub(crate) struct Times(Vec<f64>);
@@ -45,11 +48,15 @@ pub(crate) fn timed(work: impl FnOnce()) -> f64 {
     cpu() - began
 }
 
+/// A subject that is timed by the CPU time of this thread.
+pub(crate) fn subject<'a>(mut work: impl FnMut() + 'a) -> Subject<'a> {
+    Box::new(move || timed(&mut work))
+}
+
 /// Runs all subjects in turn, again and again for about `budget`, each round starting with another one.
-/// A subject answers how long it took.
 pub(crate) fn interleave<const N: usize>(
     budget: Duration,
-    subjects: [&mut dyn FnMut() -> f64; N],
+    mut subjects: [Subject<'_>; N],
 ) -> [Times; N] {
     let mut times = [const { Vec::new() }; N];
     let start = Instant::now();
@@ -59,7 +66,7 @@ pub(crate) fn interleave<const N: usize>(
         }
         for turn in 0..N {
             let at = (round + turn) % N;
-            times[at].push(subjects[at]());
+            times[at].push((subjects[at])());
         }
     }
     times.map(|mut times| {

@@ -14,7 +14,7 @@ use collector::snapshot::Snapshot;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::clock::{self, timed};
+use super::clock::{self, subject};
 use super::joined::{self, Join};
 use super::table::{Row, Table, millis};
 
@@ -66,15 +66,16 @@ fn plain(table: &mut Table, snapshot: &Snapshot, name: &str, format: Format) -> 
     let mut result = Ok(());
     let [base, time] = clock::interleave(
         BUDGET,
-        [&mut || timed(|| floor.write()), &mut || {
-            timed(|| {
+        [
+            subject(|| floor.write()),
+            subject(|| {
                 out.clear();
                 if let Err(error) = render(snapshot, format, &mut out) {
                     result = Err(error);
                 }
                 black_box(&out);
-            })
-        }],
+            }),
+        ],
     );
     result?;
     table.add(row(snapshot, name, &answer, [&base, &time]));
@@ -97,14 +98,12 @@ fn compressed(table: &mut Table, snapshot: &Snapshot) -> anyhow::Result<()> {
     let [base, time] = clock::interleave(
         BUDGET,
         [
-            &mut || {
-                timed(|| {
-                    out.clear();
-                    let mut encoder = GzEncoder::new(&mut out, Compression::fast());
-                    let _ = encoder.write_all(&answer).and_then(|()| encoder.finish().map(drop));
-                })
-            },
-            &mut || timed(|| result = scrape()),
+            subject(|| {
+                out.clear();
+                let mut encoder = GzEncoder::new(&mut out, Compression::fast());
+                let _ = encoder.write_all(&answer).and_then(|()| encoder.finish().map(drop));
+            }),
+            subject(|| result = scrape()),
         ],
     );
     result?;

@@ -42,7 +42,7 @@ impl Table {
                 None => ("", ""),
             };
             let cells = [&row.case, &row.result, &row.floor, &ratio, goal, met, &row.notes];
-            text.push_str(&format!("| {} |\n", cells.join(" | ")));
+            text.extend(["| ", &cells.join(" | "), " |\n"]);
         }
         text
     }
