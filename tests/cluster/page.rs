@@ -22,7 +22,9 @@ pub(crate) struct Series {
 /// A page.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    /// When the scrape had ended.
+    /// When it was asked for, where that matters.
+    pub(crate) asked: Instant,
+    /// When it was read.
     pub(crate) at: Instant,
     /// The same in Unix seconds.
     pub(crate) unix: f64,
@@ -68,7 +70,8 @@ impl Page {
             by_name.entry(series.name.clone()).or_default().push(at);
         }
         let unix = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970").as_secs_f64();
-        Ok(Self { at: Instant::now(), unix, series: reader.series, kinds: reader.kinds, by_name })
+        let at = Instant::now();
+        Ok(Self { asked: at, at, unix, series: reader.series, kinds: reader.kinds, by_name })
     }
 
     /// The same page with only those series.
@@ -78,7 +81,14 @@ impl Page {
         for (at, series) in series.iter().enumerate() {
             by_name.entry(series.name.clone()).or_default().push(at);
         }
-        Self { at: self.at, unix: self.unix, series, kinds: HashMap::new(), by_name }
+        Self {
+            asked: self.asked,
+            at: self.at,
+            unix: self.unix,
+            series,
+            kinds: HashMap::new(),
+            by_name,
+        }
     }
 
     /// The series of this name that have these labels.

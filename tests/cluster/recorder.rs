@@ -54,7 +54,11 @@ impl Recorder {
         let worker = shared.clone();
         let thread = thread::spawn(move || {
             while !worker.stopped.load(Relaxed) {
-                let page = agent.scrape();
+                let asked = Instant::now();
+                let mut page = agent.scrape();
+                if let Ok(page) = &mut page {
+                    page.asked = asked;
+                }
                 worker.take(page);
                 thread::sleep(PAUSE);
             }
@@ -69,15 +73,21 @@ impl Recorder {
         film
     }
 
-    /// The first page whose tick began after this call.
+    /// A page whose tick began after this call.
     pub(crate) fn fresh(&self) -> Arc<Page> {
+        // The next tick may have been under way, the one after it not.
+        let ended = self.now().ticks();
+        self.until("two more ticks", Duration::from_secs(30), |page| {
+            (page.ticks() >= ended + 2.0).then(|| Arc::new(page.clone()))
+        })
+    }
+
+    /// A page that was asked for after this call; its tick may be up to a second older.
+    pub(crate) fn now(&self) -> Arc<Page> {
         let asked = Instant::now();
-        let before = self.shared.lock().latest.as_ref().map_or(0.0, |page| page.ticks());
-        // The tick after the next one certainly began later than now.
-        self.until("two more ticks", Duration::from_secs(20), |page| {
-            (page.at > asked && page.ticks() >= before + 2.0).then_some(())
-        });
-        self.latest()
+        self.until("a scrape", Duration::from_secs(30), |page| {
+            (page.asked > asked).then(|| Arc::new(page.clone()))
+        })
     }
 
     /// The last page.

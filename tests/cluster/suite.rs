@@ -23,7 +23,7 @@ const BUSYBOX: &str = "/bin/busybox";
 /// Longest wait for a pod to be made and started; eight cases share two cores.
 pub(crate) const START: Duration = Duration::from_secs(60);
 /// Longest wait for what takes a tick or two.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(30);
 
 /// Everything, in the order in which it is taken down.
 pub(crate) struct Suite {

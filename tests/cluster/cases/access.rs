@@ -67,7 +67,7 @@ pub(crate) fn documented_rights_are_enough_and_a_missing_one_is_named(suite: &Su
     assert!(agent.log().contains(refusal), "{}", agent.log());
     assert!(agent.log().contains("kind=\"forbidden\""), "{}", agent.log());
     assert_eq!(agent.get("/livez").status, 200, "it goes on trying");
-    let page = agent.scrape().expect("a page");
+    let page = wait::until("a first tick", START, || agent.scrape().ok());
     assert!(page.value("podmeter_watch_failures_total", &[("kind", "forbidden")]) >= Some(1.0));
     assert!(page.all(USAGE, &[("pod", &pod)]).next().is_none(), "nobody told it the name");
     let checked = command("check", &kubeconfig, &["--listen", "127.0.0.1:0"]);
@@ -81,7 +81,7 @@ pub(crate) fn documented_rights_are_enough_and_a_missing_one_is_named(suite: &Su
     });
     let labels = [("pod", &*pod), ("container", "app"), ("label_application", "fl-backend-rails")];
     wait::until("names and the node's own", START, || {
-        let page = agent.scrape().expect("a page");
+        let page = agent.scrape().ok()?;
         let feeds = ["pods", "nodes"]
             .iter()
             .all(|feed| page.value("podmeter_watch_connected", &[("resource", feed)]) == Some(1.0));

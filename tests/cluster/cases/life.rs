@@ -156,13 +156,12 @@ pub(crate) fn changed_label_ends_the_old_series_and_starts_new_ones(suite: &Suit
 
     suite.kubectl(&["label", "--overwrite", "pod", "relabelled", "stage=two"]);
     let labelled = Instant::now();
-    let tick = suite.recorder.latest().ticks();
+    let tick = suite.recorder.now().ticks();
     suite.recorder.until("the second label", SOON, |page| (staged(page, "two") == 1).then_some(()));
     let frames = film.frames();
     let first = frames.iter().find(|page| staged(page, "two") == 1).expect("it was just there");
     let ticks = first.ticks() - tick;
-    // The tick that was under way does not count.
-    assert!(ticks <= 3.0, "it took {ticks} ticks and {:?}", first.at - labelled);
+    assert!(ticks <= 2.0, "it took {ticks} ticks and {:?}", first.at - labelled);
     let mut is_over = false;
     for page in &frames {
         let labels: BTreeSet<_> = page
