@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::extras;
 use super::oom::Oom;
 use crate::cgroup::{Cgroup, ContainerId, PodUid, Scope};
-use crate::labels::{Label, LabelSet};
+use crate::labels::{Label, LabelSet, Origin};
 use crate::pods::index::Index;
 use crate::pods::model::{Amounts, Container, Pod, Role, State};
 use crate::pods::resources;
@@ -141,7 +141,9 @@ impl Plan<'_> {
         let spaces = self.index.namespace_labels(&pod.namespace);
         let (labels, mut named) = match old {
             Some(old) => {
-                let same = same_names(&old.pod, pod) && old.labels.labels().ends_with(spaces);
+                let ours = old.labels.labels().iter();
+                let ours = ours.filter(|label| label.origin == Origin::NamespaceLabel);
+                let same = same_names(&old.pod, pod) && ours.eq(spaces);
                 let names = old.pod.containers.iter().map(|container| container.name.clone());
                 let slots =
                     old.containers.into_iter().map(|slot| (same.then_some(slot.labels), slot.oom));

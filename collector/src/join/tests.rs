@@ -77,6 +77,7 @@ struct World {
     rows: Vec<Cgroup>,
     index: Arc<Index>,
     synced: bool,
+    host: host::Counters,
 }
 
 impl World {
@@ -93,6 +94,7 @@ impl World {
             rows: Vec::new(),
             index: Arc::default(),
             synced: true,
+            host: host::Counters::default(),
         };
         world.pods(pods);
         world
@@ -144,7 +146,7 @@ impl World {
             cgroups: &self.rows,
             index: &self.index,
             synced: self.synced,
-            host: &host::Counters::default(),
+            host: &self.host,
             interfaces: &|_| &[],
             devices: &HashMap::new(),
             observed: &Observed::default(),
@@ -548,4 +550,37 @@ fn no_two_series_of_a_snapshot_are_the_same() {
         }
     }
     assert!(seen.len() > 400);
+}
+
+#[test]
+fn namespaces_label_that_was_taken_off_ends_with_its_series() {
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    world.cgroup(1, "s");
+    world.cgroup(1, "a").memory.usage = Some(7);
+    let label = |key: &str| Label {
+        origin: Origin::NamespaceLabel,
+        key: key.into(),
+        name: format!("namespace_label_{key}").into(),
+        value: "x".into(),
+    };
+    let of = |world: &mut World, labels: &[Label]| {
+        let mut index = (*world.index).clone();
+        index.set_namespace("shop".into(), (!labels.is_empty()).then(|| labels.into()));
+        world.index = Arc::new(index);
+        let snapshot = world.tick();
+        let entity = |series: Id| {
+            snapshot.entities()[snapshot.points(series)[0].entity as usize].labels.clone()
+        };
+        let names = |set: Arc<LabelSet>| {
+            let ours = set.labels().iter().filter(|label| label.origin == Origin::NamespaceLabel);
+            ours.map(|label| label.key.to_string()).collect::<Vec<_>>()
+        };
+        let found = names(entity(Id::container(Kernel::MemoryUsage)));
+        assert_eq!(found, names(entity(Series::PodInfo.into())));
+        found
+    };
+    assert_eq!(of(&mut world, &[label("team"), label("zone")]), ["team", "zone"]);
+    assert_eq!(of(&mut world, &[label("zone")]), ["zone"]);
+    assert!(of(&mut world, &[]).is_empty());
 }
