@@ -14,8 +14,11 @@ impl Emit<'_, '_> {
             self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
         self.put_with(Series::PodInfo, entity, &slot.info, 1.0);
         self.status(entity, &slot.pod);
-        self.amounts(Series::PodRequest.into(), entity, &slot.request);
-        self.amounts(Series::PodLimit.into(), entity, &slot.limit);
+        // What has ended reserves nothing; kube-scheduler leaves these out as well.
+        if !slot.pod.phase.has_ended() {
+            self.amounts(Series::PodRequest.into(), entity, &slot.request);
+            self.amounts(Series::PodLimit.into(), entity, &slot.limit);
+        }
         if let (Some(row), Some(at)) = (row, slot.row) {
             self.kernel(Id::pod, entity, &row.counters, &mut pasts[at]);
             self.count(Id::pod(Kernel::OomEvents), entity, row.counters.memory.oom_kills);

@@ -584,3 +584,13 @@ fn namespaces_label_that_was_taken_off_ends_with_its_series() {
     assert_eq!(of(&mut world, &[label("zone")]), ["zone"]);
     assert!(of(&mut world, &[]).is_empty());
 }
+
+#[test]
+fn ended_pod_reserves_nothing_but_keeps_what_its_containers_asked_for() {
+    let mut job = pod(1, "job-1", vec![container("work", Role::Regular, Some("a"))]);
+    job.phase = Phase::Succeeded;
+    let snapshot = World::new(vec![job]).tick();
+    assert!(!snapshot.points(Series::ContainerRequests.into()).is_empty());
+    assert!(snapshot.points(Series::PodRequest.into()).is_empty());
+    assert!(snapshot.points(Series::PodLimit.into()).is_empty());
+}
