@@ -594,3 +594,21 @@ fn ended_pod_reserves_nothing_but_keeps_what_its_containers_asked_for() {
     assert!(snapshot.points(Series::PodRequest.into()).is_empty());
     assert!(snapshot.points(Series::PodLimit.into()).is_empty());
 }
+
+#[test]
+fn pod_that_outlived_a_reboot_began_anew_with_its_cgroup() {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let mut kept = pod(1, "cart-1", Vec::new());
+    kept.started = Some(at(100));
+    let mut world = World::new(vec![kept]);
+    world.cgroup(1, "unused");
+    world.rows[0].scope = Scope::Pod(uid(1));
+    world.rows[0].created = at(520);
+    let start = |snapshot: &Snapshot| {
+        snapshot.entities()[snapshot.points(Series::PodInfo.into())[0].entity as usize].start
+    };
+    world.host.booted = Some(at(50));
+    assert_eq!(start(&world.tick()), Some(at(100)));
+    world.host.booted = Some(at(500));
+    assert_eq!(start(&world.tick()), Some(at(520)));
+}
