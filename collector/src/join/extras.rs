@@ -49,13 +49,22 @@ impl Extras {
         if self.resources.len() >= CACHED {
             self.resources.clear();
         }
-        let plain: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let plain: String = plain(name).collect();
         let unit = if plain.starts_with("hugepages") { "byte" } else { "integer" };
         let set = self.of(&[("resource", &plain), ("unit", unit)]);
         self.resources.insert(name.into(), set.clone());
         set
     }
+}
+
+/// A resource's name as kube-state-metrics writes it.
+fn plain(name: &str) -> impl Iterator<Item = char> + '_ {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+}
+
+/// Whether both resources have the same name in a label.
+pub(super) fn is_same_resource(a: &str, b: &str) -> bool {
+    plain(a).eq(plain(b))
 }
 
 fn is(set: &LabelSet, pairs: &[(&str, &str)]) -> bool {

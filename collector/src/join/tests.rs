@@ -612,3 +612,14 @@ fn pod_that_outlived_a_reboot_began_anew_with_its_cgroup() {
     world.host.booted = Some(at(500));
     assert_eq!(start(&world.tick()), Some(at(520)));
 }
+
+#[test]
+fn resources_whose_names_become_the_same_are_one_series() {
+    let mut app = container("app", Role::Regular, Some("a"));
+    app.resources.requests.others = vec![("x.io/a-b".into(), 1.0), ("x.io/a.b".into(), 2.0)];
+    let snapshot = World::new(vec![pod(1, "cart-1", vec![app])]).tick();
+    let devices = snapshot.points(Series::ContainerRequests.into()).iter().filter(|point| {
+        point.extra.as_ref().is_some_and(|extra| extra.value("resource") == Some("x_io_a_b"))
+    });
+    assert_eq!(devices.map(|point| point.value).collect::<Vec<_>>(), [3.0]);
+}
