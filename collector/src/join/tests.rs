@@ -586,6 +586,33 @@ fn namespaces_label_that_was_taken_off_ends_with_its_series() {
 }
 
 #[test]
+fn oom_kills_survive_a_list_that_lacks_the_pod_for_a_moment() {
+    let pods = || vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("b"))])];
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    world.cgroup(1, "s");
+    world.cgroup(1, "a").memory.oom_kills = Some(2);
+    world.tick();
+    world.remove("a");
+    world.cgroup(1, "b").memory.oom_kills = Some(0);
+    world.pods(pods());
+    world.tick();
+    world.pods(Vec::new());
+    for _ in 0..3 {
+        world.tick();
+    }
+    world.pods(pods());
+    assert_eq!(
+        values(&world.tick(), Id::container(Kernel::OomEvents), "container"),
+        [("app".to_owned(), 2.0)]
+    );
+    world.rows.clear();
+    world.pods(Vec::new());
+    world.tick();
+    assert!(world.joiner.layout.former.is_empty(), "nothing is kept of a pod that is gone");
+}
+
+#[test]
 fn ended_pod_reserves_nothing_but_keeps_what_its_containers_asked_for() {
     let mut job = pod(1, "job-1", vec![container("work", Role::Regular, Some("a"))]);
     job.phase = Phase::Succeeded;
@@ -622,4 +649,16 @@ fn resources_whose_names_become_the_same_are_one_series() {
         point.extra.as_ref().is_some_and(|extra| extra.value("resource") == Some("x_io_a_b"))
     });
     assert_eq!(devices.map(|point| point.value).collect::<Vec<_>>(), [3.0]);
+}
+
+#[test]
+fn of_two_pods_of_one_name_and_no_age_the_one_that_runs_has_it() {
+    for (old, new) in (1..9).flat_map(|n| [(n, n + 1), (n + 1, n)]) {
+        let mut world = World::new(vec![
+            pod(old, "db-0", vec![container("db", Role::Regular, None)]),
+            pod(new, "db-0", vec![container("db", Role::Regular, Some("b"))]),
+        ]);
+        world.cgroup(new, "b").memory.usage = Some(3);
+        assert_eq!(usage(&world.tick()), [("db".to_owned(), 3.0)], "{old} {new}");
+    }
 }
