@@ -25,10 +25,9 @@ impl IoTotals {
             self.0.push(Total { device: io.device, read: now, lost: [0; 4] });
             return now;
         };
-        for at in 0..4 {
-            let fall = total.read[at].saturating_sub(now[at]);
-            total.lost[at] = total.lost[at].saturating_add(fall);
-            total.read[at] = now[at];
+        for ((read, lost), now) in total.read.iter_mut().zip(&mut total.lost).zip(now) {
+            *lost = lost.saturating_add(read.saturating_sub(now));
+            *read = now;
         }
         std::array::from_fn(|at| now[at].saturating_add(total.lost[at]))
     }
