@@ -1,12 +1,15 @@
 //! One kept `net/dev` per pod, opened through one of the pod's processes.
 //!
 //! An open file keeps its network namespace alive, so it is given up as soon as its process or its
-//! container goes. Which pods are on the host's network is for the caller to say.
+//! container goes. Which pods are on the host's network is for the caller to say; where nobody told it,
+//! the process's own namespace does.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use rustix::fs::{AtFlags, statat};
 
 use super::{Interface, dev, pids};
 use crate::cgroup::file::{Buffer, End};
@@ -58,6 +61,8 @@ struct Opened {
     cgroup: OwnedFd,
     cgroup_text: Box<[u8]>,
     dev: OwnedFd,
+    /// Whether it is in the network namespace of process 1, the node's: then nothing is the pod's own.
+    is_host: bool,
 }
 
 impl Reader {
@@ -90,8 +95,7 @@ impl Reader {
         self.pods.retain(|_, pod| pod.seen == tick);
         for pod in self.pods.values_mut() {
             let is_stale = pod.source.as_ref().is_some_and(|source| {
-                source.seen != tick
-                    || (source.is_due(tick) && !source.is_alive(&mut self.buffer))
+                source.seen != tick || (source.is_due(tick) && !source.is_alive(&mut self.buffer))
             });
             if is_stale {
                 *pod = Pod { seen: tick, ..Pod::default() };
@@ -107,7 +111,8 @@ impl Reader {
     /// process of it is known.
     #[must_use]
     pub fn pod(&self, uid: PodUid) -> Option<&[Interface]> {
-        self.pods.get(&uid).filter(|pod| pod.source.is_some()).map(|pod| pod.interfaces.as_slice())
+        let pod = self.pods.get(&uid)?;
+        pod.source.as_ref().filter(|source| !source.is_host).map(|_| pod.interfaces.as_slice())
     }
 
     fn note(&mut self, cgroups: &[Cgroup], wanted: &dyn Fn(PodUid) -> bool) {
@@ -221,6 +226,8 @@ impl Reader {
         let cgroup = pids::open(&self.proc, process, "cgroup").ok()?;
         // Before the check, so that a pid that is used again meanwhile is not taken for the old one.
         let dev = pids::open(&self.proc, process, "net/dev").ok()?;
+        // Without an id it is ourselves, and process 1 may well be us.
+        let is_host = id.is_some_and(|id| self.is_host(process, id));
         let text = self.buffer.read(&cgroup, End::EmptyRead).ok()?.bytes;
         let is_ours = id.is_none_or(|id| pids::is_in(text, id.as_str()));
         is_ours.then(|| Opened {
@@ -229,12 +236,30 @@ impl Reader {
             cgroup_text: text.into(),
             cgroup,
             dev,
+            is_host,
         })
+    }
+
+    /// Whether a process of the container `id` is known to be in the node's network namespace. Without
+    /// the right to look nothing is known, nor where process 1 is the container's own and not the node's.
+    fn is_host(&mut self, process: &str, id: &ContainerId) -> bool {
+        let namespace = |process: &str| {
+            let seen = statat(&self.proc, format!("{process}/ns/net"), AtFlags::empty()).ok()?;
+            Some((seen.st_dev, seen.st_ino))
+        };
+        if namespace("1").is_none_or(|node| namespace(process) != Some(node)) {
+            return false;
+        }
+        let Ok(first) = pids::open(&self.proc, "1", "cgroup") else { return false };
+        let text = self.buffer.read(&first, End::EmptyRead);
+        text.is_ok_and(|text| !pids::is_in(text.bytes, id.as_str()))
     }
 
     fn read(&mut self, errors: &mut ReadErrors) {
         for pod in self.pods.values_mut() {
-            let Some(source) = &pod.source else { continue };
+            let Some(source) = pod.source.as_ref().filter(|source| !source.is_host) else {
+                continue;
+            };
             let outcome = match self.buffer.read(&source.dev, End::EmptyRead) {
                 Ok(text) => {
                     dev::parse(text.bytes, |name| name != "lo", MAX_INTERFACES, &mut pod.interfaces)

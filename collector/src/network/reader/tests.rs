@@ -111,6 +111,7 @@ fn reopened(source: &Opened) -> Opened {
         cgroup: source.cgroup.try_clone().unwrap(),
         cgroup_text: source.cgroup_text.clone(),
         dev: source.dev.try_clone().unwrap(),
+        is_host: source.is_host,
     }
 }
 
@@ -194,4 +195,22 @@ fn steady_tick_allocates_nothing() {
     let Node { watch, reader, errors, .. } = &mut node;
     let measured = allocation_counter::measure(|| reader.tick(&watch.reader, &|_| true, errors));
     assert_eq!(measured.count_total, 0);
+}
+
+#[test]
+fn process_in_the_nodes_own_namespace_tells_nothing_of_its_pod() {
+    let mut node = Node::new("7\n");
+    node.process(7, &container(1), 100);
+    node.files.write("proc/1/ns/net", "").write("proc/7/ns/net", "");
+    assert_eq!(node.tick(), eth0(100), "a namespace of its own");
+
+    for (first, expected) in [("/init.scope", None), (&*container(1), eth0(100))] {
+        let mut node = Node::new("7\n");
+        node.process(1, first, 100).process(7, &container(1), 100);
+        node.files.write("proc/1/ns/net", "");
+        std::fs::create_dir(node.files.path("proc/7/ns")).unwrap();
+        let (one, other) = (node.files.path("proc/1/ns/net"), node.files.path("proc/7/ns/net"));
+        std::fs::hard_link(one, other).unwrap();
+        assert_eq!((node.tick(), node.tick()), (expected.clone(), expected), "{first}");
+    }
 }
