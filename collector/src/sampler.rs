@@ -16,7 +16,6 @@ use crate::host::{self, devices::Devices};
 use crate::join::{self, Joiner, Observed};
 use crate::pods::health::{Feed, Health};
 use crate::pods::index::Index;
-use crate::pods::model::Phase;
 use crate::pods::standalone::{Standalone, Unknown};
 use crate::snapshot::{Contribute, Snapshot};
 use crate::{cgroup, network};
@@ -111,11 +110,8 @@ impl Sampler {
             }
         };
         // A pod in the host's network namespace has the node's counters, not its own.
-        let wanted = |uid| {
-            index.pod(uid).is_some_and(|pod| {
-                !pod.host_network && !matches!(pod.phase, Phase::Succeeded | Phase::Failed)
-            })
-        };
+        let wanted =
+            |uid| index.pod(uid).is_some_and(|pod| !pod.host_network && !pod.phase.has_ended());
         self.network.tick(&self.cgroups, &wanted, &mut self.errors);
         self.devices.learn(self.cgroups.cgroups());
         self.observe(now);

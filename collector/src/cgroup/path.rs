@@ -35,10 +35,11 @@ impl ContainerId {
         &self.0
     }
 
-    /// The first 12 digits, as `docker ps` and `crictl ps` (13) show it.
+    /// The first 12 digits, as `docker ps` and `crictl ps` (13) show it. The older forms are given in
+    /// full: what tells the containers of one ECS task apart stands at their end.
     #[must_use]
     pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
+        self.0.get(..12).filter(|_| !self.0.contains('-')).unwrap_or(&self.0)
     }
 }
 

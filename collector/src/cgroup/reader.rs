@@ -45,6 +45,17 @@ pub enum Scope {
     },
 }
 
+impl Scope {
+    /// The pod that it is or is in, as the kubelet names it.
+    #[must_use]
+    pub fn pod(&self) -> Option<PodUid> {
+        match self {
+            Self::Pod(uid) => Some(*uid),
+            Self::Container { pod, .. } => *pod,
+        }
+    }
+}
+
 /// What one tick read of one cgroup.
 #[derive(Clone, Debug)]
 pub struct Cgroup {

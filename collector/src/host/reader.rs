@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::{Counters, filesystems, parse};
+use super::{Counters, CpuModes, filesystems, parse};
 use crate::cgroup::file::{self, Buffer, End, Kept};
 use crate::cgroup::parse::{Outcome, pressure};
 use crate::faults::{Kind, ReadErrors, Source};
@@ -24,6 +24,10 @@ const CPU_LINE: usize = 512;
 /// what is wanted there hardly ever changes.
 const WHOLE_STAT_EVERY: u32 = 32;
 
+/// The kernel's idle and iowait times go back a little at times, when a CPU wakes up elsewhere. What goes
+/// back further than this was counted anew.
+const GLITCH: Duration = Duration::from_secs(10);
+
 /// Reads the node's counters.
 #[derive(Debug)]
 pub struct Reader {
@@ -35,6 +39,8 @@ pub struct Reader {
     measured: Option<Instant>,
     buffer: Buffer,
     counters: Counters,
+    /// CPU times as they were told last.
+    told: CpuModes,
 }
 
 struct File {
@@ -100,6 +106,7 @@ impl Reader {
             measured: None,
             buffer: Buffer::default(),
             counters: Counters::default(),
+            told: CpuModes::default(),
         })
     }
 
@@ -150,14 +157,39 @@ impl Reader {
         let Some(file) = self.stat.file() else { return Ok(()) };
         if !self.ticks.is_multiple_of(WHOLE_STAT_EVERY) {
             let text = self.buffer.read_start(file, CPU_LINE).map_err(|error| Kind::of(&error))?;
-            return one(&mut self.counters.cpu, parse::cpu(text));
+            let cpu = parse::cpu(text);
+            return self.tell(cpu);
         }
         let text = self.buffer.read(file, End::EmptyRead).map_err(|error| Kind::of(&error))?;
         let (cpus, booted) = parse::cpus_and_boot(text.bytes);
         self.counters.cpus = (cpus > 0).then_some(cpus);
-        one(&mut self.counters.cpu, parse::cpu(text.bytes))?;
+        let (cpu, is_cut) = (parse::cpu(text.bytes), text.is_cut);
+        self.tell(cpu)?;
         self.counters.booted = booted?;
-        if text.is_cut { Err(Kind::Bounded) } else { Ok(()) }
+        if is_cut { Err(Kind::Bounded) } else { Ok(()) }
+    }
+
+    /// Tells CPU times that do not go back. Source: proc(5), `/proc/stat` on iowait.
+    fn tell(&mut self, cpu: Result<CpuModes, Kind>) -> Outcome {
+        let mut cpu = cpu?;
+        let told = &self.told;
+        for (now, before) in [
+            (&mut cpu.user, told.user),
+            (&mut cpu.nice, told.nice),
+            (&mut cpu.system, told.system),
+            (&mut cpu.idle, told.idle),
+            (&mut cpu.iowait, told.iowait),
+            (&mut cpu.irq, told.irq),
+            (&mut cpu.softirq, told.softirq),
+            (&mut cpu.steal, told.steal),
+        ] {
+            if before.saturating_sub(*now) < GLITCH {
+                *now = before.max(*now);
+            }
+        }
+        self.told = cpu;
+        self.counters.cpu = Some(cpu);
+        Ok(())
     }
 
     fn read_file(&mut self, at: usize) -> Outcome {

@@ -17,7 +17,8 @@ pub(super) struct Extras {
     hasher: RandomState,
     sets: HashMap<u64, Vec<Arc<LabelSet>>>,
     /// The sets of resources by the names that the API has for them.
-    resources: HashMap<Box<str>, Arc<LabelSet>>,
+    /// By the word for bytes, then by the resource's name.
+    resources: HashMap<&'static str, HashMap<Box<str>, Arc<LabelSet>>>,
 }
 
 impl Extras {
@@ -42,20 +43,30 @@ impl Extras {
     }
 
     /// `resource` and `unit` of a resource that is neither CPU nor memory, named as kube-state-metrics does.
-    pub(super) fn resource(&mut self, name: &str) -> Arc<LabelSet> {
-        if let Some(set) = self.resources.get(name) {
+    pub(super) fn resource(&mut self, name: &str, bytes: &'static str) -> Arc<LabelSet> {
+        if let Some(set) = self.resources.get(bytes).and_then(|known| known.get(name)) {
             return set.clone();
         }
-        if self.resources.len() >= CACHED {
-            self.resources.clear();
-        }
-        let plain: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-        let unit = if plain.starts_with("hugepages") { "byte" } else { "integer" };
+        let plain: String = plain(name).collect();
+        let unit = if plain.starts_with("hugepages") { bytes } else { "integer" };
         let set = self.of(&[("resource", &plain), ("unit", unit)]);
-        self.resources.insert(name.into(), set.clone());
+        let known = self.resources.entry(bytes).or_default();
+        if known.len() >= CACHED {
+            known.clear();
+        }
+        known.insert(name.into(), set.clone());
         set
     }
+}
+
+/// A resource's name as kube-state-metrics writes it.
+fn plain(name: &str) -> impl Iterator<Item = char> + '_ {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+}
+
+/// Whether both resources have the same name in a label.
+pub(super) fn is_same_resource(a: &str, b: &str) -> bool {
+    plain(a).eq(plain(b))
 }
 
 fn is(set: &LabelSet, pairs: &[(&str, &str)]) -> bool {
@@ -79,13 +90,32 @@ pub(super) struct Fixed {
     pub(super) unreclaimable: Arc<LabelSet>,
     pub(super) pgfault: Arc<LabelSet>,
     pub(super) pgmajfault: Arc<LabelSet>,
-    pub(super) cpu: Arc<LabelSet>,
-    pub(super) memory: Arc<LabelSet>,
-    pub(super) storage: Arc<LabelSet>,
+    pub(super) state_metrics: Units,
+    pub(super) scheduler: Units,
     pub(super) pods: Arc<LabelSet>,
     pub(super) phases: [(Phase, Arc<LabelSet>); 5],
     pub(super) classes: [(Qos, Arc<LabelSet>); 3],
     pub(super) ready: [(Option<bool>, Arc<LabelSet>); 3],
+}
+
+/// `resource` and `unit` of what every pod may ask for, in the words of one convention.
+#[derive(Debug)]
+pub(super) struct Units {
+    pub(super) cpu: Arc<LabelSet>,
+    pub(super) memory: Arc<LabelSet>,
+    pub(super) storage: Arc<LabelSet>,
+    pub(super) bytes: &'static str,
+}
+
+impl Units {
+    fn new(cores: &str, bytes: &'static str) -> Self {
+        Self {
+            cpu: set(&[("resource", "cpu"), ("unit", cores)]),
+            memory: set(&[("resource", "memory"), ("unit", bytes)]),
+            storage: set(&[("resource", "ephemeral_storage"), ("unit", bytes)]),
+            bytes,
+        }
+    }
 }
 
 impl Default for Fixed {
@@ -96,9 +126,8 @@ impl Default for Fixed {
             unreclaimable: set(&[("basis", "unreclaimable")]),
             pgfault: set(&[("failure_type", "pgfault"), ("scope", "hierarchy")]),
             pgmajfault: set(&[("failure_type", "pgmajfault"), ("scope", "hierarchy")]),
-            cpu: set(&[("resource", "cpu"), ("unit", "core")]),
-            memory: set(&[("resource", "memory"), ("unit", "byte")]),
-            storage: set(&[("resource", "ephemeral_storage"), ("unit", "byte")]),
+            state_metrics: Units::new("core", "byte"),
+            scheduler: Units::new("cores", "bytes"),
             pods: set(&[("resource", "pods"), ("unit", "integer")]),
             phases: Phase::ALL.map(|phase| (phase, set(&[("phase", phase.as_str())]))),
             classes: Qos::ALL.map(|qos| (qos, set(&[("qos_class", qos.as_str())]))),

@@ -3,13 +3,13 @@
 //! No numbers here; [`super::emit`] puts them on the layout every tick.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::extras;
 use super::oom::Oom;
 use crate::cgroup::{Cgroup, ContainerId, PodUid, Scope};
-use crate::labels::{Label, LabelSet};
+use crate::labels::{Label, LabelSet, Origin};
 use crate::pods::index::Index;
 use crate::pods::model::{Amounts, Container, Pod, Role, State};
 use crate::pods::resources;
@@ -19,6 +19,9 @@ use crate::pods::resources;
 pub(super) struct Layout {
     pub(super) pods: Vec<PodSlot>,
     pub(super) strays: Vec<Stray>,
+    /// Pods that are not known at present although their cgroups are there: what was counted of them is
+    /// taken up again when they are.
+    pub(super) former: Vec<PodSlot>,
     pub(super) census: Census,
     /// Something is held back: look again next tick.
     pub(super) pending: bool,
@@ -37,8 +40,6 @@ pub(super) struct PodSlot {
     pub(super) containers: Vec<ContainerSlot>,
     pub(super) request: Amounts,
     pub(super) limit: Amounts,
-    /// The limits that are set, summed, as `kubectl describe node` does.
-    pub(super) declared: Amounts,
 }
 
 /// A container of a known pod, in the order of [`Pod::containers`].
@@ -81,15 +82,18 @@ impl Plan<'_> {
     /// Works out the layout; what `old` already rendered is taken over where names did not change.
     pub(super) fn layout(&self, old: Layout) -> Layout {
         let mut kept: HashMap<PodUid, PodSlot> =
-            old.pods.into_iter().map(|slot| (slot.pod.uid, slot)).collect();
+            old.former.into_iter().chain(old.pods).map(|slot| (slot.pod.uid, slot)).collect();
+        let present: HashSet<PodUid> = self.rows.iter().filter_map(|row| row.scope.pod()).collect();
+        let is_present = |pod: &Pod| {
+            present.contains(&pod.uid)
+                || pod.config_hash.is_some_and(|hash| present.contains(&hash))
+        };
         let mut pods: Vec<&Arc<Pod>> = self.index.pods().collect();
         // Newest first among pods of one name: a name that is taken again belongs to the new pod alone.
-        pods.sort_by(|a, b| {
-            (&a.namespace, &a.name, Reverse(a.created)).cmp(&(
-                &b.namespace,
-                &b.name,
-                Reverse(b.created),
-            ))
+        // Where nobody tells their age, the one that has cgroups is it.
+        pods.sort_by_cached_key(|pod| {
+            let rank = Reverse((pod.created, is_present(pod), pod.uid));
+            (pod.namespace.clone(), pod.name.clone(), rank)
         });
         pods.dedup_by(|later, first| {
             later.namespace == first.namespace && later.name == first.name
@@ -98,6 +102,7 @@ impl Plan<'_> {
             pods: pods.into_iter().map(|pod| self.slot(pod, kept.remove(&pod.uid))).collect(),
             ..Layout::default()
         };
+        layout.former = kept.into_values().filter(|slot| is_present(&slot.pod)).collect();
 
         let mut unnamed: HashMap<usize, Vec<usize>> = HashMap::new();
         let by_uid: HashMap<PodUid, usize> =
@@ -141,7 +146,9 @@ impl Plan<'_> {
         let spaces = self.index.namespace_labels(&pod.namespace);
         let (labels, mut named) = match old {
             Some(old) => {
-                let same = same_names(&old.pod, pod) && old.labels.labels().ends_with(spaces);
+                let ours = old.labels.labels().iter();
+                let ours = ours.filter(|label| label.origin == Origin::NamespaceLabel);
+                let same = same_names(&old.pod, pod) && ours.eq(spaces);
                 let names = old.pod.containers.iter().map(|container| container.name.clone());
                 let slots =
                     old.containers.into_iter().map(|slot| (same.then_some(slot.labels), slot.oom));
@@ -163,7 +170,6 @@ impl Plan<'_> {
             row: None,
             request: resources::pod_request(pod),
             limit: resources::pod_limit(pod),
-            declared: resources::pod_limit_declared(pod),
             pod: pod.clone(),
         }
     }

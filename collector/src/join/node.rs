@@ -8,7 +8,7 @@ use super::layout::Layout;
 use crate::host::{CpuModes, Filesystem, MemInfo};
 use crate::labels::LabelSet;
 use crate::network::Interface;
-use crate::pods::model::{Amounts, Node, Phase};
+use crate::pods::model::{Amounts, Node};
 use crate::schema::{Scope, Series};
 
 impl Emit<'_, '_> {
@@ -139,9 +139,9 @@ impl Emit<'_, '_> {
         let mut requests = Amounts::default();
         let mut limits = Amounts::default();
         for slot in &layout.pods {
-            if !matches!(slot.pod.phase, Phase::Succeeded | Phase::Failed) {
+            if !slot.pod.phase.has_ended() {
                 requests.add(&slot.request);
-                limits.add(&slot.declared);
+                limits.add(&slot.limit);
             }
         }
         if !layout.pods.is_empty() {

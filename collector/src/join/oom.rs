@@ -3,8 +3,13 @@
 //! The kernel's counter dies with the cgroup, often milliseconds after it went up, so the pod's status
 //! completes what the counter could not tell (cAdvisor's series stays 0 for that reason).
 
+use std::collections::VecDeque;
+
 use crate::cgroup::ContainerId;
 use crate::pods::model::{State, Status, Termination};
+
+/// Ends that are remembered. A status tells of two at once, and tells them again at every reading.
+const SETTLED: usize = 4;
 
 /// The running total.
 #[derive(Clone, Debug, Default)]
@@ -12,8 +17,8 @@ pub(super) struct Oom {
     total: u64,
     /// What the kernel said last, and for which container.
     kernel: Option<Kernel>,
-    /// The termination that was already looked at.
-    settled: Option<ContainerId>,
+    /// Whose terminations were already looked at, the latest last.
+    settled: VecDeque<ContainerId>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,10 +65,13 @@ impl Oom {
             return;
         }
         let Some(id) = &end.id else { return };
-        if self.settled.as_ref() == Some(id) {
+        if self.settled.contains(id) {
             return;
         }
-        self.settled = Some(id.clone());
+        if self.settled.len() == SETTLED {
+            self.settled.pop_front();
+        }
+        self.settled.push_back(id.clone());
         // A count that went up and was outlived told of a child process: the kill that ended the container
         // came later, unseen. One reading may show processes that are still ending. A dead container's
         // cgroup may stay for any time, so readings as such mean nothing.
@@ -147,6 +155,18 @@ mod tests {
     fn every_replacement_that_died_of_memory_counts() {
         let mut oom = Oom::default();
         oom.status(&killed("a"));
+        oom.status(&killed("b"));
+        assert_eq!(oom.total(), 2);
+    }
+
+    #[test]
+    fn two_ends_that_stand_in_the_status_at_once_count_once_each() {
+        let end = |id: &str| killed(id).last.unwrap();
+        let both = Status { state: State::Terminated(end("b")), ..killed("a") };
+        let mut oom = Oom::default();
+        for _ in 0..5 {
+            oom.status(&both);
+        }
         oom.status(&killed("b"));
         assert_eq!(oom.total(), 2);
     }

@@ -10,12 +10,20 @@ use crate::schema::{Id, Kernel, Scope, Series};
 impl Emit<'_, '_> {
     pub(super) fn pod(&mut self, slot: &mut PodSlot, pasts: &mut [Past]) {
         let row = slot.row.map(|row| &self.input.cgroups[row]);
-        let entity =
-            self.entity(Scope::Pod, &slot.labels, slot.pod.started.or(row.map(|row| row.created)));
+        // A pod outlives a reboot of its node, its cgroup and all that was counted do not.
+        let booted = self.input.host.booted;
+        let told = slot.pod.started;
+        let since_boot = told.filter(|told| booted.is_none_or(|booted| *told >= booted));
+        let start = since_boot.or(row.map(|row| row.created)).or(told);
+        let entity = self.entity(Scope::Pod, &slot.labels, start);
         self.put_with(Series::PodInfo, entity, &slot.info, 1.0);
         self.status(entity, &slot.pod);
-        self.amounts(Series::PodRequest.into(), entity, &slot.request);
-        self.amounts(Series::PodLimit.into(), entity, &slot.limit);
+        // What has ended reserves nothing; kube-scheduler leaves these out as well.
+        if !slot.pod.phase.has_ended() {
+            let fixed = self.fixed;
+            self.amounts_in(&fixed.scheduler, Series::PodRequest.into(), entity, &slot.request);
+            self.amounts_in(&fixed.scheduler, Series::PodLimit.into(), entity, &slot.limit);
+        }
         if let (Some(row), Some(at)) = (row, slot.row) {
             self.kernel(Id::pod, entity, &row.counters, &mut pasts[at]);
             self.time(Id::pod(Kernel::StartTime), entity, Some(row.created));

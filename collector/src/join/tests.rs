@@ -77,6 +77,7 @@ struct World {
     rows: Vec<Cgroup>,
     index: Arc<Index>,
     synced: bool,
+    host: host::Counters,
 }
 
 impl World {
@@ -93,6 +94,7 @@ impl World {
             rows: Vec::new(),
             index: Arc::default(),
             synced: true,
+            host: host::Counters::default(),
         };
         world.pods(pods);
         world
@@ -144,7 +146,7 @@ impl World {
             cgroups: &self.rows,
             index: &self.index,
             synced: self.synced,
-            host: &host::Counters::default(),
+            host: &self.host,
             interfaces: &|_| &[],
             devices: &HashMap::new(),
             observed: &Observed::default(),
@@ -562,4 +564,115 @@ fn no_two_series_of_a_snapshot_are_the_same() {
         }
     }
     assert!(seen.len() > 400);
+}
+
+#[test]
+fn namespaces_label_that_was_taken_off_ends_with_its_series() {
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    world.cgroup(1, "s");
+    world.cgroup(1, "a").memory.usage = Some(7);
+    let label = |key: &str| Label {
+        origin: Origin::NamespaceLabel,
+        key: key.into(),
+        name: format!("namespace_label_{key}").into(),
+        value: "x".into(),
+    };
+    let of = |world: &mut World, labels: &[Label]| {
+        let mut index = (*world.index).clone();
+        index.set_namespace("shop".into(), (!labels.is_empty()).then(|| labels.into()));
+        world.index = Arc::new(index);
+        let snapshot = world.tick();
+        let entity = |series: Id| {
+            snapshot.entities()[snapshot.points(series)[0].entity as usize].labels.clone()
+        };
+        let names = |set: Arc<LabelSet>| {
+            let ours = set.labels().iter().filter(|label| label.origin == Origin::NamespaceLabel);
+            ours.map(|label| label.key.to_string()).collect::<Vec<_>>()
+        };
+        let found = names(entity(Id::container(Kernel::MemoryUsage)));
+        assert_eq!(found, names(entity(Series::PodInfo.into())));
+        found
+    };
+    assert_eq!(of(&mut world, &[label("team"), label("zone")]), ["team", "zone"]);
+    assert_eq!(of(&mut world, &[label("zone")]), ["zone"]);
+    assert!(of(&mut world, &[]).is_empty());
+}
+
+#[test]
+fn oom_kills_survive_a_list_that_lacks_the_pod_for_a_moment() {
+    let pods = || vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("b"))])];
+    let mut world =
+        World::new(vec![pod(1, "cart-1", vec![container("app", Role::Regular, Some("a"))])]);
+    world.cgroup(1, "s");
+    world.cgroup(1, "a").memory.oom_kills = Some(2);
+    world.tick();
+    world.remove("a");
+    world.cgroup(1, "b").memory.oom_kills = Some(0);
+    world.pods(pods());
+    world.tick();
+    world.pods(Vec::new());
+    for _ in 0..3 {
+        world.tick();
+    }
+    world.pods(pods());
+    assert_eq!(
+        values(&world.tick(), Id::container(Kernel::OomEvents), "container"),
+        [("app".to_owned(), 2.0)]
+    );
+    world.rows.clear();
+    world.pods(Vec::new());
+    world.tick();
+    assert!(world.joiner.layout.former.is_empty(), "nothing is kept of a pod that is gone");
+}
+
+#[test]
+fn ended_pod_reserves_nothing_but_keeps_what_its_containers_asked_for() {
+    let mut job = pod(1, "job-1", vec![container("work", Role::Regular, Some("a"))]);
+    job.phase = Phase::Succeeded;
+    let snapshot = World::new(vec![job]).tick();
+    assert!(!snapshot.points(Series::ContainerRequests.into()).is_empty());
+    assert!(snapshot.points(Series::PodRequest.into()).is_empty());
+    assert!(snapshot.points(Series::PodLimit.into()).is_empty());
+}
+
+#[test]
+fn pod_that_outlived_a_reboot_began_anew_with_its_cgroup() {
+    let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let mut kept = pod(1, "cart-1", Vec::new());
+    kept.started = Some(at(100));
+    let mut world = World::new(vec![kept]);
+    world.cgroup(1, "unused");
+    world.rows[0].scope = Scope::Pod(uid(1));
+    world.rows[0].created = at(520);
+    let start = |snapshot: &Snapshot| {
+        snapshot.entities()[snapshot.points(Series::PodInfo.into())[0].entity as usize].start
+    };
+    world.host.booted = Some(at(50));
+    assert_eq!(start(&world.tick()), Some(at(100)));
+    world.host.booted = Some(at(500));
+    assert_eq!(start(&world.tick()), Some(at(520)));
+}
+
+#[test]
+fn resources_whose_names_become_the_same_are_one_series() {
+    let mut app = container("app", Role::Regular, Some("a"));
+    app.resources.requests.others = vec![("x.io/a-b".into(), 1.0), ("x.io/a.b".into(), 2.0)];
+    let snapshot = World::new(vec![pod(1, "cart-1", vec![app])]).tick();
+    let devices = snapshot.points(Series::ContainerRequests.into()).iter().filter(|point| {
+        point.extra.as_ref().is_some_and(|extra| extra.value("resource") == Some("x_io_a_b"))
+    });
+    assert_eq!(devices.map(|point| point.value).collect::<Vec<_>>(), [3.0]);
+}
+
+#[test]
+fn of_two_pods_of_one_name_and_no_age_the_one_that_runs_has_it() {
+    for (old, new) in (1..9).flat_map(|n| [(n, n + 1), (n + 1, n)]) {
+        let mut world = World::new(vec![
+            pod(old, "db-0", vec![container("db", Role::Regular, None)]),
+            pod(new, "db-0", vec![container("db", Role::Regular, Some("b"))]),
+        ]);
+        world.cgroup(new, "b").memory.usage = Some(3);
+        assert_eq!(usage(&world.tick()), [("db".to_owned(), 3.0)], "{old} {new}");
+    }
 }

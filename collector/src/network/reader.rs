@@ -1,7 +1,8 @@
 //! One kept `net/dev` per pod, opened through one of the pod's processes.
 //!
 //! An open file keeps its network namespace alive, so it is given up as soon as its process or its
-//! container goes. Which pods are on the host's network is for the caller to say.
+//! container goes. Which pods are on the host's network is for the caller to say; where nobody told it,
+//! the process's own namespace does.
 
 use std::collections::HashMap;
 use std::io;
@@ -106,7 +107,8 @@ impl Reader {
     /// process of it is known.
     #[must_use]
     pub fn pod(&self, uid: PodUid) -> Option<&[Interface]> {
-        self.pods.get(&uid).filter(|pod| pod.source.is_some()).map(|pod| pod.interfaces.as_slice())
+        let pod = self.pods.get(&uid)?;
+        pod.source.as_ref().map(|_| pod.interfaces.as_slice())
     }
 
     fn note(&mut self, cgroups: &[Cgroup], wanted: &dyn Fn(PodUid) -> bool) {

@@ -192,6 +192,12 @@ impl Phase {
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Succeeded, Self::Failed, Self::Unknown, Self::Running];
 
+    /// Whether all its containers have ended for good, although the API still has it.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed)
+    }
+
     /// The label value: the API's word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

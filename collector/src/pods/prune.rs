@@ -2,6 +2,7 @@
 //!
 //! Pure and total: any object gives a pod or the reason why not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::labels::Rules;
@@ -85,6 +86,7 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
         Role::Ephemeral,
         &status.ephemeral_container_statuses,
     ));
+    unique(&mut containers);
     Ok(Pod {
         uid,
         config_hash: config_hash(&metadata.annotations),
@@ -131,6 +133,8 @@ pub(super) fn node(object: NodeObject) -> Result<Node, Skipped> {
         .0
         .iter()
         .filter_map(|condition| Some((condition.kind.0.clone()?, condition.status.0.clone()?)));
+    let mut seen = HashSet::new();
+    let conditions = conditions.filter(|(kind, _)| seen.insert(kind.clone()));
     Ok(Node {
         name,
         capacity: without_pods(&status.capacity),
@@ -145,6 +149,18 @@ pub(super) fn node(object: NodeObject) -> Result<Node, Skipped> {
 fn config_hash(annotations: &Map) -> Option<PodUid> {
     let hash = PodUid::parse(annotations.value(CONFIG_HASH)?)?;
     matches!(hash, PodUid::ConfigHash(_)).then_some(hash)
+}
+
+/// Leaves one container of each name. The API takes a name once in all lists of a pod, yet a series
+/// that stands twice would cost an exporter all the others.
+fn unique(containers: &mut Vec<Container>) {
+    let is_regular = |container: &Container| container.role == Role::Regular;
+    let regular: HashSet<Arc<str>> =
+        containers.iter().filter(|one| is_regular(one)).map(|one| one.name.clone()).collect();
+    let mut seen = HashSet::new();
+    containers.retain(|one| {
+        (is_regular(one) || !regular.contains(&one.name)) && seen.insert(one.name.clone())
+    });
 }
 
 /// The containers of one list of the spec, each with its status.

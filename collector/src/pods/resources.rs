@@ -124,29 +124,11 @@ pub fn pod_request(pod: &Pod) -> Amounts {
     total
 }
 
-/// What the kernel enforces for a pod; a resource is absent when any container may use it without limit.
-///
-/// The kubelet's rule for the pod's cgroup: one unlimited container makes the pod unlimited, unless the pod
-/// has a limit of its own.
+/// The sum of the limits that are written, as the scheduler's series and `kubectl describe node` have it,
+/// whether or not there is a container without a limit beside them.
 #[must_use]
 pub fn pod_limit(pod: &Pod) -> Amounts {
     let mut total = together(&pod.containers, |resources| &resources.limits);
-    let bound = pod.containers.iter().filter(|container| container.role != Role::Ephemeral);
-    let bound: Vec<&Amounts> = bound.map(|container| &container.resources.limits).collect();
-    // A limit of zero is no limit, to the kubelet and to the kernel.
-    total.keep(|name| {
-        bound.iter().all(|limits| limits.value(name).is_some_and(|value| value > 0.0))
-    });
-    with_own_limits(total, pod)
-}
-
-/// The sum of the limits that are written, as `kubectl describe node` shows it, unlimited containers or not.
-#[must_use]
-pub fn pod_limit_declared(pod: &Pod) -> Amounts {
-    with_own_limits(together(&pod.containers, |resources| &resources.limits), pod)
-}
-
-fn with_own_limits(mut total: Amounts, pod: &Pod) -> Amounts {
     if let Some(own) = &pod.resources {
         total.put(&own.limits);
     }

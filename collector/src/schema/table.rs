@@ -97,9 +97,9 @@ table! {
     PodDeletion Pod Gauge Seconds "kube_pod_deletion_timestamp" []
         "When the pod's deletion was asked for, in Unix time." "metadata.deletionTimestamp";
     PodRequest Pod Gauge None "kube_pod_resource_request" ["resource", "unit"]
-        "What the scheduler reserves for the pod: init containers, sidecars, overhead and pod-level resources accounted for." "spec, status";
+        "What the scheduler reserves for the pod: init containers, sidecars, overhead and pod-level resources accounted for; absent once the pod has ended." "spec, status";
     PodLimit Pod Gauge None "kube_pod_resource_limit" ["resource", "unit"]
-        "Limit of the pod as a whole; absent when one of its containers has none." "spec, status";
+        "Limits of the pod as the scheduler counts them; a container without a limit adds nothing. Absent once the pod has ended." "spec, status";
     NetReceiveBytes Pod Counter Bytes "container_network_receive_bytes_total" ["interface"]
         "Bytes received in the pod's network namespace; absent for hostNetwork pods." "/proc/<pid>/net/dev";
     NetReceivePackets Pod Counter None "container_network_receive_packets_total" ["interface"]

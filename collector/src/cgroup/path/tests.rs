@@ -226,3 +226,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn short_id_still_tells_the_containers_of_one_task_apart() {
+    assert_eq!(ContainerId::new(ID).short(), "0123456789ab");
+    let task = [1, 2].map(|number| ContainerId::new(&format!("{HASH}-{number}")));
+    assert_ne!(task[0].short(), task[1].short());
+}

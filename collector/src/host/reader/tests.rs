@@ -108,3 +108,17 @@ fn steady_tick_allocates_nothing() {
     let measured = allocation_counter::measure(|| reader.tick_at(now, &mut errors));
     assert_eq!(measured.count_total, 0);
 }
+
+#[test]
+fn time_that_the_kernel_takes_back_stays_where_it_was() {
+    let files = proc();
+    let (mut reader, mut errors) = open(&files);
+    let mut iowait = |ticks: u32| {
+        files.write("proc/stat", &format!("cpu  1 2 3 4 {ticks} 6 7 8\n"));
+        reader.tick(&mut errors);
+        reader.counters().cpu.unwrap().iowait
+    };
+    let before = iowait(500);
+    assert_eq!(iowait(499), before);
+    assert!(iowait(501) > before);
+}

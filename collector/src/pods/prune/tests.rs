@@ -197,3 +197,22 @@ proptest! {
         prop_assert_eq!(objects.0.len(), 1);
     }
 }
+
+#[test]
+fn name_that_stands_in_two_lists_is_one_container_and_the_regular_one() {
+    let mut object = whole();
+    object["spec"]["initContainers"] =
+        json!([{"name": "main"}, {"name": "setup"}, {"name": "setup"}]);
+    object["spec"]["ephemeralContainers"] = json!([{"name": "main"}]);
+    let pod = pruned(&object).unwrap();
+    let found: Vec<_> = pod.containers.iter().map(|one| (&*one.name, one.role)).collect();
+    assert_eq!(found, [("setup", Role::Init), ("main", Role::Regular)]);
+}
+
+#[test]
+fn condition_of_a_node_that_stands_twice_is_kept_once() {
+    let ready = json!({"type": "Ready", "status": "True"});
+    let object = json!({"metadata": {"name": "n1"}, "status": {"conditions": [ready, ready]}});
+    let node = node(serde_json::from_value(object).unwrap()).unwrap();
+    assert_eq!(node.conditions.len(), 1);
+}

@@ -58,19 +58,19 @@ fn pods_own_resources_override_and_overhead_adds() {
     pod.overhead = amounts(Some(0.25), Some(100.0));
     assert_eq!(pod_request(&pod).cpu, Some(1.25));
     assert_eq!(pod_request(&pod).memory, Some(100.0));
-    assert_eq!(pod_limit(&pod), amounts(None, None), "overhead makes no limit");
+    assert_eq!(pod_limit(&pod).memory, None, "overhead makes no limit");
     pod.resources =
         Some(Resources { requests: amounts(Some(3.0), None), limits: amounts(Some(4.0), None) });
     assert_eq!((pod_request(&pod).cpu, pod_limit(&pod).cpu), (Some(3.25), Some(4.25)));
 }
 
 #[test]
-fn one_unlimited_container_makes_the_pod_unlimited_but_not_what_is_declared() {
+fn limits_that_are_written_are_summed_beside_containers_without_one() {
     for unlimited in [None, Some(0.0)] {
         let pod = pod(&[(Role::Regular, Some(1.0)), (Role::Regular, unlimited)]);
-        assert_eq!((pod_limit(&pod).cpu, pod_limit_declared(&pod).cpu), (None, Some(1.0)));
+        assert_eq!(pod_limit(&pod).cpu, Some(1.0));
     }
-    assert_eq!(pod_limit(&pod(&[(Role::Init, None), (Role::Regular, Some(1.0))])).cpu, None);
+    assert_eq!(pod_limit(&pod(&[(Role::Regular, None)])).cpu, None);
 }
 
 #[test]
