@@ -31,7 +31,8 @@ const GOAL_CPU: f64 = 0.1;
 const GOAL_RESIDENT: f64 = 24.0;
 
 /// What Prometheus asks for.
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3";
+const ACCEPT: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3";
 
 /// A program under measurement.
 struct Subject {
@@ -54,7 +55,8 @@ pub(crate) fn run(table: &mut Table) -> anyhow::Result<()> {
     eprintln!("binary: {PODS} pods");
     let groups = Groups::new(PODS)?;
     let directory = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let server = runtime.block_on(ApiServer::start())?;
     server.apply(pods::node());
     (0..PODS).for_each(|number| server.apply(pods::object(number)));
@@ -129,7 +131,8 @@ impl Subject {
     /// MiB resident.
     fn resident(&self) -> anyhow::Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: f64 = line.split_whitespace().next().context("no number")?.parse()?;
         Ok(kib / 1024.0)
     }
@@ -185,7 +188,8 @@ fn rows(
         .map(|_| Ok(get(subject.port, "/metrics", "gzip")?.seconds))
         .collect::<anyhow::Result<Vec<f64>>>()?;
     let plain = get(subject.port, "/metrics", "identity")?;
-    let series = plain.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
+    let series =
+        plain.text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();
     let goal = |text: String, is_met: bool| is_ours.then_some((text, is_met));
     table.add(Row {
         case: format!("{}: CPU of a core, unscraped, {} s", subject.name, WINDOW.as_secs()),
@@ -198,7 +202,10 @@ fn rows(
         case: format!("{}: resident, before and after {SCRAPES} scrapes", subject.name),
         result: format!("{:.1} MiB, {after:.1} MiB", idle.resident),
         goal: goal(format!("≤ {GOAL_RESIDENT} MiB"), idle.resident.max(after) <= GOAL_RESIDENT),
-        notes: idle.kernel.map(|mib| format!("and {mib:.1} MiB of kernel memory charged to it")).unwrap_or_default(),
+        notes: idle
+            .kernel
+            .map(|mib| format!("and {mib:.1} MiB of kernel memory charged to it"))
+            .unwrap_or_default(),
         ..Row::default()
     });
     table.add(Row {

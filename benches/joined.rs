@@ -94,7 +94,8 @@ pub(crate) fn run(table: &mut Table, sizes: &[usize]) -> anyhow::Result<()> {
         let (rows, index) = rows(size)?;
         let mut join = Join::new(rows, index);
         let series = (0..100).map(|_| join.join().series()).last().unwrap_or(0);
-        let [times] = clock::interleave(Duration::from_secs(2), [&mut || clock::timed(|| drop(join.join()))]);
+        let [times] =
+            clock::interleave(Duration::from_secs(2), [&mut || clock::timed(|| drop(join.join()))]);
         table.add(Row {
             case: format!("join, {size} pods, v2"),
             result: format!("{} (p90 {})", micros(times.median()), micros(times.p90())),
