@@ -23,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   podmeter demo                        Everything at once on this machine, no cluster needed
   podmeter check                       What would work here, what would not, and why
-  podmeter run --config FILE           The agent, as the DaemonSet starts it
+  podmeter run --config FILE           The agent, as it runs on every node
   podmeter once --standalone           One page of metrics on stdout, without an API server
   podmeter top --sort limit            Who is nearest to a limit, from the running agent
 
