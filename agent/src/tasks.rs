@@ -183,7 +183,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-            Some(_) = async { self.hangup.as_mut()?.recv().await } => "SIGHUP",
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => "SIGHUP",
         }
     }
 
