@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use agent::apiserver::{ApiServer, Fault, On, Options, Verb};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 const UID: &str = "0a1b2c3d-0000-4000-8000-0123456789ab";
 /// Far longer than anything here takes; reached only when something is broken.
@@ -263,6 +266,169 @@ fn check_reports_as_json_and_exits_3_when_something_fails() {
     assert_eq!(report["failed"], 1);
 }
 
+/// An API server with the node n1 and a pod on it, and a kubeconfig that leads there.
+struct Cluster {
+    /// Its connections are served while this lives.
+    runtime: Runtime,
+    server: ApiServer,
+    root: tempfile::TempDir,
+}
+
+impl Cluster {
+    fn start() -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let options = Options { token: Some("s3cret".to_owned()), ..Options::default() };
+        let server = runtime.block_on(ApiServer::start_with(options)).unwrap();
+        server.apply(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}));
+        server.apply(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a", "namespace": "default", "uid": UID},
+            "spec": {"nodeName": "n1", "containers": [{"name": "main"}]},
+        }));
+        let root = cgroups();
+        fs::write(root.path().join("kubeconfig"), server.kubeconfig()).unwrap();
+        Self { runtime, server, root }
+    }
+
+    /// What `podmeter check` says and ends with.
+    fn check(&self, more: &[&str]) -> (Option<i32>, String) {
+        let root = self.root.path().to_str().unwrap();
+        let kubeconfig = format!("{root}/kubeconfig");
+        let fixed = ["check", "--node", "n1", "--listen", "127.0.0.1:0", "--cgroup-root", root];
+        let output = output(&[&fixed[..], &["--kubeconfig", &kubeconfig], more].concat());
+        (output.status.code(), stdout(&output) + &stderr(&output))
+    }
+
+    /// State, text and fix of a finding.
+    fn finding(&self, what: &str) -> [String; 3] {
+        let (_, text) = self.check(&["-o", "json"]);
+        let document = text.split("\nerror: ").next().unwrap();
+        let report: Value = serde_json::from_str(document).expect(&text);
+        let findings = report["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["what"] == what).expect(&text);
+        ["state", "says", "fix"].map(|key| finding[key].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+#[test]
+fn check_with_every_right_counts_the_pods() {
+    let cluster = Cluster::start();
+    let (code, text) = cluster.check(&[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("1 on this node, 1 containers"), "{text}");
+    for what in ["api: list pods", "api: watch pods", "api: list nodes", "api: watch nodes"] {
+        assert_eq!(cluster.finding(what)[0], "ok", "{what}");
+    }
+    let seen = cluster.server.requests();
+    assert!(
+        seen.iter()
+            .all(|request| request.path.ends_with("/pods") || request.path.ends_with("/nodes"))
+    );
+}
+
+#[test]
+fn check_tells_of_each_denied_right_what_is_lost_and_the_rule_that_gives_it() {
+    for (verb, resource, what, state, lost) in [
+        (Verb::List, "pods", "api: list pods", "failed", "series go out under uids"),
+        (Verb::Watch, "pods", "api: watch pods", "failed", "series go out under uids"),
+        (Verb::List, "nodes", "api: list nodes", "degraded", "capacity, allocatable, conditions"),
+        (Verb::Watch, "nodes", "api: watch nodes", "degraded", "the allocation ratios of the node"),
+    ] {
+        let cluster = Cluster::start();
+        cluster.server.fault(On::request(verb, resource), usize::MAX, Fault::status(403));
+        let [is, says, fix] = cluster.finding(what);
+        assert_eq!(is, state, "{what}: {says}");
+        assert!(says.contains(lost), "{what}: {says}");
+        assert!(
+            fix.contains(&format!("resources: [{resource}]\n    verbs: [list, watch]")),
+            "{what}: {fix}"
+        );
+        let (code, text) = cluster.check(&[]);
+        assert_eq!(code, Some(if state == "failed" { 3 } else { 0 }), "{text}");
+    }
+}
+
+#[test]
+fn check_does_not_ask_for_rights_where_the_server_cannot_be_reached() {
+    let mut cluster = Cluster::start();
+    cluster.runtime.block_on(cluster.server.stop());
+    let (code, text) = cluster.check(&[]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("cannot reach the API server") && !text.contains("verbs:"), "{text}");
+    assert!(!text.contains("ERROR"), "the report says it, a log line does not: {text}");
+}
+
+#[test]
+fn check_with_a_wrong_token_points_to_it_and_does_not_print_it() {
+    let cluster = Cluster::start();
+    let wrong = cluster.server.kubeconfig().replace("s3cret", "hunter2");
+    fs::write(cluster.root.path().join("kubeconfig"), wrong).unwrap();
+    let (code, text) = cluster.check(&["--log", "trace"]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("does not accept our credentials"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("verbs:"), "{text}");
+}
+
+#[test]
+fn a_broken_kubeconfig_is_told_without_its_secrets() {
+    let cluster = Cluster::start();
+    let kubeconfig = cluster.root.path().join("kubeconfig");
+    fs::write(&kubeconfig, "users:\n- name: u\n  user: {token: hunter2\n").unwrap();
+    let (code, text) = cluster.check(&[]);
+    assert_eq!(code, Some(3), "{text}");
+    assert!(text.contains("cannot use the kubeconfig") && text.contains("line"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let root = cluster.root.path().to_str().unwrap();
+    let run = output(&[
+        "run",
+        "--node",
+        "n1",
+        "--listen",
+        "127.0.0.1:0",
+        "--cgroup-root",
+        root,
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+    ]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(!stderr(&run).contains("hunter2"), "{}", stderr(&run));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let root = cgroups();
+    let root = root.path().to_str().unwrap();
+    for arguments in [
+        &["check", "--standalone", "--listen", "127.0.0.1:0", "--cgroup-root", root][..],
+        &["once", "--standalone", "--cgroup-root", root],
+        &["demo", "--listen", "127.0.0.1:0", "--for", "1s"],
+    ] {
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let output = podmeter(arguments).stdout(write).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn variables_that_are_set_to_nothing_are_not_set_and_flags_go_before_them() {
+    let root = cgroups();
+    let root = root.path().to_str().unwrap();
+    let mut once = podmeter(&["once", "--standalone", "--cgroup-root", root]);
+    for variable in ["CONFIG", "LISTEN", "INTERVAL", "PROC_ROOT", "LOG_FORMAT", "STANDALONE"] {
+        once.env(format!("PODMETER_{variable}"), "");
+    }
+    let output = once.env("PODMETER_KUBECONFIG", "/no/such/file").output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let output = podmeter(&["once", "--cgroup-root", root])
+        .env("PODMETER_STANDALONE", "1")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
 #[test]
 fn taken_port_ends_run_with_the_fix() {
     let root = cgroups();
@@ -430,6 +596,15 @@ fn demo_that_is_killed_takes_its_processes_along_and_the_next_one_cleans_up() {
         drop(demo());
         assert_eq!(trees(pid), Vec::<PathBuf>::new());
     }
+}
+
+#[test]
+fn demo_leaves_nothing_behind_when_its_terminal_is_closed() {
+    let Demo { mut running, .. } = demo();
+    let pid = running.child.id();
+    running.signal(Signal::HUP);
+    assert_eq!(running.ended(), Some(0));
+    assert_eq!(trees(pid), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -79,9 +79,30 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 pub(crate) async fn connect(settings: &Settings) -> anyhow::Result<Option<Client>> {
     Ok(match &settings.source {
         Source::InCluster => Some(client::in_cluster()?),
-        Source::Kubeconfig(path) => Some(client::from_kubeconfig(path).await?),
+        Source::Kubeconfig(path) => {
+            Some(client::from_kubeconfig(path).await.map_err(|error| anyhow!(told(&error)))?)
+        }
         Source::Standalone => None,
     })
+}
+
+/// An error and its causes in one line, each said once.
+///
+/// Of each only the first line: a YAML reader shows the lines around the fault below it, and in a kubeconfig
+/// those may hold a token.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut told = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        if !told.contains(line) {
+            told += if told.is_empty() { "" } else { ": " };
+            told += line;
+        }
+        next = cause.source();
+    }
+    told
 }
 
 /// Binds every address, or says which one cannot be and why.

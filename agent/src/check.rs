@@ -67,11 +67,8 @@ impl Finding {
 pub fn run(flags: &Check) -> anyhow::Result<()> {
     let settings = config::load(&flags.launch, &Host::here())?;
     // The report says all that the parts would log.
-    logs::start(&config::LogSettings { filter: "error".to_owned(), ..settings.log.clone() });
-    let file = flags
-        .launch
-        .config
-        .as_ref()
+    logs::start(&config::LogSettings { filter: "off".to_owned(), ..settings.log.clone() });
+    let file = config::path(&flags.launch)
         .map_or_else(|| "defaults and flags".to_owned(), |path| path.display().to_string());
     let mut findings = vec![Finding::ok(
         "configuration",
@@ -90,7 +87,11 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
         Output::Table => report::table(&findings, logs::has_colours(&io::stdout())),
         Output::Json => report::json(&findings)?,
     };
-    io::stdout().lock().write_all(text.as_bytes()).context("cannot write to stdout")?;
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // `| head` has seen enough; the exit code still tells the outcome.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("cannot write to stdout")?,
+    }
     match findings.iter().filter(|finding| finding.state == State::Failed).count() {
         0 => Ok(()),
         failed => Err(Unworkable { failed }.into()),

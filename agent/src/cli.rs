@@ -2,12 +2,16 @@
 //!
 //! Parsing only: which of flag, variable, file and default wins is decided in `config`.
 
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::{
+    Arg, Args, Command as Clap, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -19,7 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   podmeter demo                        Everything at once on this machine, no cluster needed
   podmeter check                       What would work here, what would not, and why
-  podmeter run --config FILE           The agent, as the DaemonSet starts it
+  podmeter run --config FILE           The agent, as it runs on every node
   podmeter once --standalone           One page of metrics on stdout, without an API server
   podmeter top --sort limit            Who is nearest to a limit, from the running agent
 
@@ -33,6 +37,42 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads this process's command line and variables; ends it for `--help` and wrong usage.
+    #[must_use]
+    pub fn read() -> Self {
+        let line: Vec<OsString> = std::env::args_os().collect();
+        let matches = command(&line, |name| std::env::var_os(name)).get_matches_from(line);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The commands, without the variables that do not count on this command line.
+///
+/// clap takes a variable that is set to nothing for an empty value, but manifests leave such behind; and it
+/// lets a variable and a flag exclude each other, where the flag should win.
+fn command(line: &[OsString], variable: impl Fn(&OsStr) -> Option<OsString>) -> Clap {
+    let is_flag = |flag: &str| {
+        line.iter().any(|word| {
+            let rest = word.to_str().and_then(|word| word.strip_prefix(flag));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+        })
+    };
+    let counts = |arg: &Arg| {
+        let value = arg.get_env().and_then(&variable).unwrap_or_default();
+        match arg.get_id().as_str() {
+            "kubeconfig" if is_flag("--standalone") => false,
+            "standalone" => value != "false" && !value.is_empty() && !is_flag("--kubeconfig"),
+            _ => !value.is_empty(),
+        }
+    };
+    Cli::command().mut_subcommands(|command| {
+        command.mut_args(|arg| {
+            if arg.get_env().is_none() || counts(&arg) { arg } else { arg.env(Resettable::Reset) }
+        })
+    })
 }
 
 /// What to do.
@@ -70,7 +110,7 @@ pub struct Launch {
     #[arg(long, value_name = "FILE", env = "PODMETER_KUBECONFIG", conflicts_with = "standalone")]
     pub kubeconfig: Option<PathBuf>,
     /// Use no API server: names come from the kubelet's and the runtime's own files
-    #[arg(long, env = "PODMETER_STANDALONE")]
+    #[arg(long, env = "PODMETER_STANDALONE", value_parser = BoolishValueParser::new())]
     pub standalone: bool,
     /// Address for /metrics, /livez and /readyz, such as 0.0.0.0:9464 or `[::]:9464`; may be repeated
     #[arg(long, value_name = "ADDR", env = "PODMETER_LISTEN", value_delimiter = ',')]
@@ -234,8 +274,6 @@ pub enum Job {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -255,6 +293,34 @@ mod tests {
             panic!("not run");
         };
         assert_eq!(launch.listen.len(), 2);
+    }
+
+    /// Flags that still have a variable on this command line, while all variables are set to `value`.
+    fn with_variables(line: &str, value: &str) -> Vec<String> {
+        let line: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let clap = command(&line, |_| Some(value.into()));
+        let run = clap.find_subcommand("run").unwrap();
+        let args = run.get_arguments().filter(|arg| arg.get_env().is_some());
+        args.map(|arg| arg.get_id().to_string()).collect()
+    }
+
+    #[test]
+    fn a_variable_set_to_nothing_counts_as_not_set() {
+        assert_eq!(with_variables("podmeter run", ""), Vec::<String>::new());
+        assert_eq!(with_variables("podmeter run", "x").len(), 10);
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_variable_that_excludes_it() {
+        let standalone = with_variables("podmeter run --standalone", "x");
+        assert!(!standalone.contains(&"kubeconfig".to_owned()), "{standalone:?}");
+        let kubeconfig = with_variables("podmeter run --kubeconfig=f", "x");
+        assert!(!kubeconfig.contains(&"standalone".to_owned()), "{kubeconfig:?}");
+        let no = with_variables("podmeter run", "false");
+        assert!(
+            !no.contains(&"standalone".to_owned()) && no.contains(&"node".to_owned()),
+            "{no:?}"
+        );
     }
 
     #[test]

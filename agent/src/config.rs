@@ -26,15 +26,17 @@ pub const DEFAULT_PATH: &str = "/etc/podmeter/podmeter.yaml";
 /// Everything that is wrong with file and flags together.
 pub fn load(launch: &Launch, host: &Host) -> Result<Settings, Faults> {
     let mut faults = Faults::default();
-    let written = match &launch.config {
-        Some(path) => file::read(path, &mut faults),
-        None if Path::new(DEFAULT_PATH).exists() => {
-            file::read(Path::new(DEFAULT_PATH), &mut faults)
-        }
-        None => file::File::default(),
-    };
+    let written =
+        path(launch).map_or_else(file::File::default, |path| file::read(path, &mut faults));
     let settings = settings::validate(written, launch, host, &mut faults);
     if faults.is_empty() { Ok(settings) } else { Err(faults) }
+}
+
+/// The file that [`load`] reads, if any.
+#[must_use]
+pub fn path(launch: &Launch) -> Option<&Path> {
+    let default = Path::new(DEFAULT_PATH);
+    launch.config.as_deref().or_else(|| default.exists().then_some(default))
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ async fn demo(flags: &Demo, log: LogSettings, stop: CancellationToken) -> anyhow
     let settings = settings(flags, log, address, tree.as_ref());
     let mut kubelet = Kubelet::new(&server, tree.as_ref());
     let pods = kubelet.start().await?;
-    intro::print(address, &pods, refused.as_deref())?;
+    intro::print(address, &pods, refused.as_deref()).context("cannot write to stdout")?;
     let client = client::at(server.url().parse()?)?;
     let agent = Agent { settings: &settings, client: Some(client), listeners: vec![listener] };
     let outcome = tokio::select! {

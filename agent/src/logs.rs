@@ -10,7 +10,7 @@ use crate::config::LogSettings;
 
 /// Starts logging. A second call changes nothing.
 pub fn start(settings: &LogSettings) {
-    let filter = EnvFilter::builder().parse_lossy(&settings.filter);
+    let filter = EnvFilter::builder().parse_lossy(filter(&settings.filter));
     let lines =
         fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(has_colours(&io::stderr()));
     let started = match settings.format {
@@ -19,6 +19,15 @@ pub fn start(settings: &LogSettings) {
     };
     // Tests of several commands share one process, and with it the first one's logger.
     drop(started);
+}
+
+/// The filter asked for, less what kube says at level error of each failed request: the watch tells the
+/// same once, with the fix. A filter that names kube gets those lines too.
+fn filter(asked: &str) -> String {
+    if asked.contains("kube") {
+        return asked.to_owned();
+    }
+    format!("{asked},kube_client::client::builder=off")
 }
 
 /// Whether colours may be written: to a terminal only, and not against `NO_COLOR` (<https://no-color.org>).

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use agent::cli::{Cli, Command};
 use agent::{app, check, demo, exit, once, top};
-use clap::Parser;
-
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    match run(&Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The one place that prints an error chain; everything below returns it.

@@ -155,15 +155,17 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
-/// SIGTERM and SIGINT, from the moment this is made on.
+/// SIGTERM, SIGINT and SIGHUP, from the moment this is made on.
 #[derive(Debug)]
 pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    /// The terminal was closed. Nobody listens for it under `nohup`, which is what that is for.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
-    /// Takes the two signals over from the kernel's default, which would end the process at once.
+    /// Takes the signals over from the kernel's default, which would end the process at once.
     ///
     /// # Errors
     /// When the handlers cannot be installed.
@@ -172,6 +174,7 @@ impl Signals {
         Ok(Self {
             terminate: handler(SignalKind::terminate())?,
             interrupt: handler(SignalKind::interrupt())?,
+            hangup: if is_hangup_ignored() { None } else { Some(handler(SignalKind::hangup())?) },
         })
     }
 
@@ -180,6 +183,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => "SIGHUP",
         }
     }
 
@@ -207,6 +211,14 @@ impl Signals {
             name = self.next() => Err(anyhow!("ended at once by a second signal ({name})")),
         }
     }
+}
+
+/// Whether whoever started this process has it ignore SIGHUP.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Bit n - 1 stands for signal n, and SIGHUP is 1 (proc_pid_status(5)).
+    ignored.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
 }
 
 #[cfg(test)]

@@ -13,12 +13,8 @@ use crate::config::{Settings, Source};
 /// Longest wait for all requests together.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// All that is asked of the API server.
-const CLUSTER_ROLE: &str = "bind the agent's service account to a ClusterRole with
-rules:
-  - apiGroups: [\"\"]
-    resources: [pods, nodes, namespaces]
-    verbs: [get, list, watch]";
+/// What to do where a request fails for another reason than its right; which one, the finding says.
+const OTHERWISE: &str = "see the reason above; no right is known to be missing";
 
 pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     if settings.source == Source::Standalone {
@@ -67,7 +63,7 @@ async fn rights(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
                     index.pods().map(|pod| pod.containers.len()).sum::<usize>()
                 ),
             ),
-            Err(error) => Finding::failed("pods", error.to_string(), CLUSTER_ROLE),
+            Err(error) => Finding::failed("pods", error.to_string(), OTHERWISE),
         });
     }
     Ok(findings)
@@ -83,18 +79,58 @@ fn finding(Right { verb, feed, access }: Right) -> Finding {
         (_, Feed::Node) => "api: watch nodes",
         (_, Feed::Namespaces) => "api: watch namespaces",
     };
-    let lost = match feed {
-        Feed::Pods => "series go out under uids, without names and labels",
-        Feed::Node => "capacity, allocatable and the node's allocation table are lost",
-        Feed::Namespaces => "labels of namespaces are lost",
+    let (resource, lost) = lost(feed);
+    let (why, fix) = match access {
+        Access::Allowed => return Finding::ok(what, "allowed"),
+        // Refused credentials are denied too, but no rule helps there.
+        Access::Denied(why) if !why.contains("HTTP 401") => (why, cluster_role(resource)),
+        Access::Denied(why) | Access::Unknown(why) => (why, OTHERWISE.to_owned()),
     };
-    match access {
-        Access::Allowed => Finding::ok(what, "allowed"),
-        Access::Denied(why) | Access::Unknown(why) if feed == Feed::Pods => {
-            Finding::failed(what, format!("{why}; {lost}"), CLUSTER_ROLE)
+    let says = format!("{why}\nlost without it: {lost}");
+    match feed {
+        Feed::Pods => Finding::failed(what, says, fix),
+        Feed::Node | Feed::Namespaces => Finding::degraded(what, says, fix),
+    }
+}
+
+/// What a feed asks for, and what is lost without it, in the words of `deploy/README.md`.
+fn lost(feed: Feed) -> (&'static str, &'static str) {
+    match feed {
+        Feed::Pods => {
+            ("pods", "everything that has a pod's name or labels: series go out under uids")
         }
-        Access::Denied(why) | Access::Unknown(why) => {
-            Finding::degraded(what, format!("{why}; {lost}"), CLUSTER_ROLE)
+        Feed::Node => {
+            ("nodes", "capacity, allocatable, conditions and the allocation ratios of the node")
+        }
+        Feed::Namespaces => ("namespaces", "the namespaces' labels on series"),
+    }
+}
+
+/// The rule that gives the right, as `deploy/rbac.yaml` has it.
+fn cluster_role(resource: &str) -> String {
+    format!(
+        "bind the agent's service account (or the kubeconfig's user) to a ClusterRole with
+rules:
+  - apiGroups: [\"\"]
+    resources: [{resource}]
+    verbs: [list, watch]"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_is_told_in_the_words_of_the_deployment_page() {
+        let page =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/README.md"))
+                .unwrap();
+        for feed in Feed::ALL {
+            let (resource, lost) = lost(feed);
+            let row =
+                page.lines().find(|line| line.starts_with(&format!("| {resource}: list, watch |")));
+            assert!(row.is_some_and(|row| row.contains(lost)), "{resource}: {lost}");
         }
     }
 }

@@ -96,14 +96,39 @@ pub fn parse(name: &str, text: &str, faults: &mut Faults) -> File {
         Ok(value) => sections(value, faults),
         Err(error) => {
             let place = error.location().map(|at| format!("{name}:{}:{}", at.line(), at.column()));
+            let place = place.unwrap_or_else(|| name.to_owned());
             let said = error.without_snippet().to_string();
-            faults.add(
-                &place.unwrap_or_else(|| name.to_owned()),
-                said.lines().next().unwrap_or("not YAML"),
-            );
+            let said = said.lines().next().unwrap_or("not YAML");
+            if let Some(rest) = said.strip_prefix(DUPLICATE) {
+                let key = rest.split(',').next().unwrap_or_default();
+                faults.add(&place, format_args!("the key {key} stands twice; remove one of them"));
+                // What else is wrong is told at once, as with any fault.
+                return first_of_each_key(text)
+                    .map_or_else(File::default, |value| sections(value, faults));
+            }
+            if said.starts_with("multiple YAML documents") {
+                faults.add(
+                    &place,
+                    "a second document; everything stands in one, remove the line ---",
+                );
+            } else {
+                // The place stands in front.
+                faults.add(&place, said.split(" at line ").next().unwrap_or(said));
+            }
             File::default()
         }
     }
+}
+
+/// How the YAML reader begins to tell of a duplicate key.
+const DUPLICATE: &str = "duplicate mapping key: ";
+
+/// The file as it would be without the duplicates.
+fn first_of_each_key(text: &str) -> Option<Value> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::FirstWins,
+    };
+    serde_saphyr::from_str_with_options(text, options).ok()
 }
 
 fn sections(value: Value, faults: &mut Faults) -> File {

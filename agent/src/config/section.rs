@@ -55,13 +55,19 @@ impl<'a> Section<'a> {
         read
     }
 
-    /// A text. Numbers and booleans are taken as they are written: a node may be called `123`.
+    /// A text. Of a number only its value is known, not how it was written: `007` is 7 and `1e3` 1000.0, and
+    /// `off` is false. So those need quotes.
     pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
         match self.take(key)? {
             Value::String(text) if !text.is_empty() => Some(text),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(value) => Some(value.to_string()),
             Value::String(_) => self.wrong(key, "empty; leave the key out for the default"),
+            other @ (Value::Number(_) | Value::Bool(_)) => self.wrong(
+                key,
+                format_args!(
+                    "{} where a text is expected; write it in quotes: \"…\"",
+                    kind(&other)
+                ),
+            ),
             other => self.wrong(key, format_args!("{} where a text is expected", kind(&other))),
         }
     }
@@ -83,9 +89,14 @@ impl<'a> Section<'a> {
 
     /// A duration such as `10s`.
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Duration> {
-        self.parsed(key, "a duration; write it with a unit, such as 10s or 1m30s", |text| {
-            humantime::parse_duration(text).ok()
-        })
+        const WANT: &str = "a duration; write it with a unit, such as 10s or 1m30s";
+        if let Some(value @ (Value::Number(_) | Value::Bool(_))) = self.values.get(key) {
+            let text = format!("{value} is not {WANT}");
+            self.asked.push(key);
+            self.values.remove(key);
+            return self.wrong(key, text);
+        }
+        self.parsed(key, WANT, |text| humantime::parse_duration(text).ok())
     }
 
     /// `true` or `false`.

@@ -56,7 +56,7 @@ root: /sys
 fn kinds_are_checked() {
     assert_eq!(
         faults("interval: 10"),
-        ["interval: \"10\" is not a duration; write it with a unit, such as 10s or 1m30s"]
+        ["interval: 10 is not a duration; write it with a unit, such as 10s or 1m30s"]
     );
     assert_eq!(faults("interval: 1h"), ["interval: 1h is not from 1s to 5m"]);
     assert_eq!(faults("standalone: 1"), ["standalone: a number where true or false is expected"]);
@@ -95,6 +95,38 @@ fn duplicate_keys_are_a_fault() {
 }
 
 #[test]
+fn a_duplicate_key_does_not_hide_the_other_faults() {
+    assert_eq!(
+        faults("interval: 10s\ninterval: 20s\nlog: {format: xml}\n"),
+        [
+            "podmeter.yaml:2:1: the key interval stands twice; remove one of them",
+            "log.format: \"xml\" is not text or json",
+        ]
+    );
+}
+
+#[test]
+fn faults_of_the_yaml_are_told_in_our_words() {
+    assert_eq!(
+        faults("interval: 5s\n---\ninterval: 6s\n"),
+        ["podmeter.yaml:3:1: a second document; everything stands in one, remove the line ---"]
+    );
+    assert_eq!(
+        faults("labels:\n\tinclude: [a]\n"),
+        ["podmeter.yaml:2:2: tabs disallowed within this context (block indentation)"]
+    );
+}
+
+#[test]
+fn a_number_is_not_taken_for_a_text_that_was_written_differently() {
+    for written in ["007", "1e3", "0x10", "1.50", "off", "yes"] {
+        let faults = faults(&format!("node: {written}"));
+        assert!(faults[0].starts_with("node: ") && faults[0].contains("in quotes"), "{faults:?}");
+    }
+    assert!(faults("log: {filter: off}")[0].contains("in quotes"));
+}
+
+#[test]
 fn nothing_written_is_every_default() {
     for text in ["", "# only a comment\n", "---\n", "labels:\nlisten:\n"] {
         let settings = settings(text, &standalone(), &host()).unwrap();
@@ -110,7 +142,7 @@ fn nothing_written_is_every_default() {
 fn flag_goes_before_file_and_file_before_default() {
     let launch = Launch { interval: Some(Duration::from_secs(5)), ..standalone() };
     let settings =
-        settings("interval: 30s\nproc: /host/proc\nnode: 123", &launch, &host()).unwrap();
+        settings("interval: 30s\nproc: /host/proc\nnode: \"123\"", &launch, &host()).unwrap();
     assert_eq!(settings.interval, Duration::from_secs(5));
     assert_eq!(settings.proc, PathBuf::from("/host/proc"));
     assert_eq!(&*settings.node, "123", "a node may be called by a number");

@@ -12,8 +12,11 @@ pub(super) fn print(
     refused: Option<&str>,
 ) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    write!(out, "{}", text(address, pods, refused))?;
-    out.flush()
+    match write!(out, "{}", text(address, pods, refused)).and_then(|()| out.flush()) {
+        // Nobody reads along; the demo is on its port all the same.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 fn text(address: SocketAddr, pods: &[Started], refused: Option<&str>) -> String {
