@@ -4,12 +4,12 @@
 //! run left behind goes with the next run.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use cgroups_rs::fs::cgroup::Cgroup;
 use cgroups_rs::fs::hierarchies;
 use collector::pods::index::Index;
@@ -21,6 +21,10 @@ const ROOT: &str = "/sys/fs/cgroup";
 const PREFIX: &str = "podmeter-bench-";
 /// Those that Podmeter reads.
 const CONTROLLERS: [&str; 5] = ["memory", "cpu", "cpuacct", "pids", "blkio"];
+
+/// A process in a network namespace of its own, with the one interface that a pod has.
+const SLEEPER: &str =
+    "ip link add eth0 type dummy || ip link add eth0 type bridge; echo ready; exec sleep infinity";
 
 /// A pod's and a container's cgroup for each pod, and a sleeping process in each container.
 pub(crate) struct Groups {
@@ -36,6 +40,7 @@ impl Groups {
         let subtree = format!("/{PREFIX}{}", std::process::id());
         let mut groups = Self { subtree, sleepers: Vec::new(), index: pods::index(count) };
         (0..count).try_for_each(|number| groups.add(number))?;
+        groups.wait()?;
         Ok(groups)
     }
 
@@ -47,16 +52,28 @@ impl Groups {
         let cgroup =
             Cgroup::new_with_specified_controllers(hierarchies::auto(), &path, Some(controllers))
                 .with_context(|| format!("cannot make the cgroup {path}"))?;
-        let sleeper = Command::new("sleep")
-            .arg("infinity")
+        let sleeper = Command::new("unshare")
+            .args(["--net", "sh", "-c", SLEEPER])
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .context("cannot start sleep")?;
+            .context("cannot start unshare")?;
         let id = u64::from(sleeper.id());
         self.sleepers.push(sleeper);
         cgroup.add_task_by_tgid(id.into()).with_context(|| format!("cannot move into {path}"))
+    }
+
+    /// Until every process is where its pod's interfaces are.
+    fn wait(&mut self) -> anyhow::Result<()> {
+        for sleeper in &mut self.sleepers {
+            let mut said = [0];
+            let mut output = sleeper.stdout.take().context("no pipe")?;
+            if output.read(&mut said)? == 0 {
+                bail!("a process cannot have a network namespace of its own");
+            }
+        }
+        Ok(())
     }
 
     /// Makes a cgroup beside the pods for `name` and gives the files to write a pid to in order to join it.

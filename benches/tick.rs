@@ -29,6 +29,8 @@ use super::{files, pods};
 pub(crate) const SIZES: [usize; 3] = [10, 110, 500];
 /// Of a tick to the floor.
 const GOAL: f64 = 1.5;
+/// How long each case is measured for.
+const BUDGET: Duration = Duration::from_secs(5);
 /// Ticks before measuring: so many that absent files are no longer looked for at every one.
 const WARM: u32 = 40;
 
@@ -111,7 +113,7 @@ fn whole(table: &mut Table, node: &Node, size: usize) -> anyhow::Result<()> {
     let mut floor = Floor::since(&before)?;
     let series = ticking.tick().series();
     let [base, tick] = clock::interleave(
-        Duration::from_secs(6),
+        BUDGET,
         [Box::new(|| floor.read().unwrap_or(f64::NAN)), clock::subject(|| drop(ticking.tick()))],
     );
     let counted = allocation_counter::measure(|| drop(ticking.tick())).count_total;
@@ -163,7 +165,7 @@ fn parts(table: &mut Table, node: &Node) -> anyhow::Result<()> {
         join.join();
     }
     let [read, discovery, parse, network, host, own, joined] = clock::interleave(
-        Duration::from_secs(6),
+        BUDGET,
         [
             clock::subject(|| reader.tick(&mut e1)),
             clock::subject(|| tree.update(&mut changes, &mut e4)),
