@@ -81,7 +81,7 @@ impl Fault {
                 "cannot reach the API server for {what}: {cause}; check the network path, NetworkPolicies and the server itself"
             ),
             Failure::Forbidden => format!(
-                "the API server refuses {what} ({cause}): the ClusterRole lacks get, list or watch on {what}"
+                "the API server refuses {what} ({cause}): the ClusterRole lacks list or watch on {what}"
             ),
             Failure::Unauthorized => format!(
                 "the API server does not accept our credentials for {what} ({cause}): check the service account and its token"
