@@ -12,6 +12,7 @@ pub mod join;
 pub mod labels;
 pub mod network;
 pub mod pods;
+pub mod proxy;
 pub mod sampler;
 pub mod schema;
 pub mod snapshot;

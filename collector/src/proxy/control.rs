@@ -1,0 +1,42 @@
+//! What the sources tell the proxy.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch::Receiver;
+
+use super::route::{Fault, Origin, Route, Source};
+use super::service::{Service, ServiceKey};
+
+/// A certificate chain and its key, as PEM text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// Where it is written: the Secret's namespace and name, or the file's path as name.
+    pub origin: Origin,
+    /// `tls.crt`.
+    pub chain: Arc<[u8]>,
+    /// `tls.key`.
+    pub key: Arc<[u8]>,
+    /// For which hosts; empty for those that the certificate names itself.
+    pub hosts: Vec<Arc<str>>,
+}
+
+/// Keeps the key out of every log.
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Certificate").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+/// Takes what the sources know. Each call replaces all that the same source said before of the same thing; what
+/// cannot be used comes back as faults, and where there was a good one before, it stays in force.
+pub trait Told: Send + Sync {
+    /// All routes of a source.
+    fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
+    /// A Service; `None` when it is gone or not known.
+    fn service(&self, key: &ServiceKey, service: Option<Service>);
+    /// All certificates of a source, the default one first.
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault>;
+    /// The Services that routes name now.
+    fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
+}

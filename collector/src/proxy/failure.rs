@@ -1,0 +1,68 @@
+//! How an attempt at a pod failed.
+
+use http::StatusCode;
+
+macro_rules! failures {
+    ($($variant:ident $label:literal $status:ident $help:literal;)*) => {
+        /// A closed set: the `error_type` label of a request to a pod that has no status to show.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Failure { $(#[doc = $help] $variant),* }
+
+        impl Failure {
+            /// All of them, in the order of the counts.
+            pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
+
+            /// The label value.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $label),* }
+            }
+
+            /// What the client is answered when no other pod could be tried.
+            #[must_use]
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status),* }
+            }
+
+            /// A sentence for whoever sent the request; it names no pod.
+            #[must_use]
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $help),* }
+            }
+        }
+    };
+}
+
+failures! {
+    ConnectRefused "connect_refused" BAD_GATEWAY "The pod refused the connection.";
+    ConnectTimeout "connect_timeout" GATEWAY_TIMEOUT "The pod did not accept a connection in time.";
+    ConnectFailed "connect_failed" BAD_GATEWAY "There is no way to the pod.";
+    Tls "tls" BAD_GATEWAY "The pod's TLS handshake failed.";
+    Reset "reset" BAD_GATEWAY "The pod closed the connection before it answered.";
+    FirstByteTimeout "first_byte_timeout" GATEWAY_TIMEOUT "The pod did not begin its answer in time.";
+    BadResponse "bad_response" BAD_GATEWAY "The pod's answer is not HTTP, or not one answer only.";
+    ResponseHeaders "response_headers" BAD_GATEWAY "The pod's answer has too many or too large headers.";
+    BodyIncomplete "body_incomplete" BAD_GATEWAY "The pod's answer broke off.";
+    IdleTimeout "idle_timeout" GATEWAY_TIMEOUT "The pod's answer stood still for too long.";
+    RequestTimeout "request_timeout" GATEWAY_TIMEOUT "The whole request took too long.";
+    ClientGone "client_gone" BAD_GATEWAY "The client went away before the answer was whole.";
+    RequestBody "request_body" BAD_REQUEST "The client's body broke off or was malformed.";
+}
+
+impl Failure {
+    /// Whether the pod is to blame, so that it counts against it in outlier ejection.
+    #[must_use]
+    pub fn is_the_pods(self) -> bool {
+        !matches!(self, Self::ClientGone | Self::RequestBody)
+    }
+
+    /// Whether nothing can have reached the application.
+    #[must_use]
+    pub fn is_before_sending(self) -> bool {
+        matches!(
+            self,
+            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed | Self::Tls
+        )
+    }
+}
