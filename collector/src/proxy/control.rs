@@ -28,6 +28,17 @@ impl std::fmt::Debug for Certificate {
     }
 }
 
+/// Who signs clients' certificates, and which are revoked, as PEM text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorities {
+    /// Where it is written.
+    pub origin: Origin,
+    /// `ca.crt`.
+    pub ca: Arc<[u8]>,
+    /// `ca.crl`, one list or several.
+    pub crl: Option<Arc<[u8]>>,
+}
+
 /// Takes what the sources know. Each call replaces all that the same source said before of the same thing; what
 /// cannot be used comes back as faults, and where there was a good one before, it stays in force.
 pub trait Told: Send + Sync {
@@ -37,6 +48,8 @@ pub trait Told: Send + Sync {
     fn service(&self, key: &ServiceKey, service: Option<Service>);
     /// All certificates of a source, the default one first.
     fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault>;
+    /// Who signs clients' certificates. Open connections are checked anew.
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault>;
     /// The Services that routes name now.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
 }

@@ -31,13 +31,30 @@ pub enum Prefer {
     SameZone,
 }
 
+/// Where the authorities are written that sign clients' certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthoritiesFrom {
+    /// PEM files, read again when they change.
+    Files {
+        /// The authorities.
+        ca: PathBuf,
+        /// Their revocation lists.
+        crl: Option<PathBuf>,
+    },
+    /// A Secret with `ca.crt` and, for revocation lists, `ca.crl`.
+    Secret {
+        /// Its namespace.
+        namespace: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+    },
+}
+
 /// Whether clients show certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificates {
-    /// PEM file of the authorities that sign them.
-    pub ca: PathBuf,
-    /// PEM file of revocation lists, read again when it changes.
-    pub crl: Option<PathBuf>,
+    /// Who signs them.
+    pub authorities: AuthoritiesFrom,
     /// Whether a client without one is refused.
     pub required: bool,
 }
