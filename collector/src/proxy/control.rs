@@ -7,6 +7,7 @@ use tokio::sync::watch::Receiver;
 
 use super::route::{Fault, Origin, Route, Source};
 use super::service::{Service, ServiceKey};
+use super::worker::Shared;
 
 /// A certificate chain and its key, as PEM text.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,4 +53,29 @@ pub trait Told: Send + Sync {
     fn authorities(&self, authorities: Authorities) -> Vec<Fault>;
     /// The Services that routes name now.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
+}
+
+/// The proxy's side of [`Told`].
+pub(crate) struct Control(pub(crate) Arc<Shared>);
+
+impl Told for Control {
+    fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault> {
+        self.0.registry.routes(source, routes)
+    }
+
+    fn service(&self, key: &ServiceKey, service: Option<Service>) {
+        self.0.registry.service(key, service);
+    }
+
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        self.0.acceptor.certificates(source, certificates)
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.0.acceptor.authorities(&authorities)
+    }
+
+    fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {
+        self.0.registry.wanted()
+    }
 }

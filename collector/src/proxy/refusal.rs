@@ -58,7 +58,7 @@ refusals! {
     // What is honest and not done here.
     Connect "connect" METHOD_NOT_ALLOWED "CONNECT is for forward proxies.";
     Trace "trace" METHOD_NOT_ALLOWED "TRACE would show a client what others added.";
-    Upgrade "upgrade" BAD_REQUEST "Only WebSocket and the configured protocols may be upgraded to.";
+    Upgrade "upgrade" BAD_REQUEST "A request that asks for another protocol may not have a body.";
     Expectation "expectation" EXPECTATION_FAILED "Only 100-continue can be expected.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is larger than this route allows.";
     Misdirected "misdirected" MISDIRECTED_REQUEST "The TLS connection was made for another host.";
@@ -68,6 +68,7 @@ refusals! {
     Http2Flood "http2_flood" BAD_REQUEST "The connection sent too many frames that carry nothing.";
     Connections "connections" SERVICE_UNAVAILABLE "There are too many connections.";
     AddressConnections "address_connections" TOO_MANY_REQUESTS "There are too many connections from this address.";
+    Accept "accept" SERVICE_UNAVAILABLE "The kernel gave no connection: out of files or of memory.";
     ProxyProtocol "proxy_protocol" BAD_REQUEST "The PROXY protocol header is absent or malformed.";
     Handshake "tls_handshake" BAD_REQUEST "The TLS handshake failed or did not end in time.";
     ClientCertificate "client_certificate" FORBIDDEN "The client's certificate is absent, not trusted or revoked.";

@@ -26,7 +26,7 @@ pub struct ServiceKey {
 }
 
 /// What is spoken to the pods.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP/1.1; HTTP/2 with prior knowledge for requests that are gRPC.
     #[default]

@@ -110,6 +110,8 @@ impl BackendStats {
     pub fn connected(&self, _worker: usize, _took: Duration, _outcome: Result<(), Failure>) {}
     /// An attempt begins.
     pub fn began(&self, _worker: usize) {}
+    /// An attempt that began tells nothing: the request was not sent.
+    pub fn abandoned(&self, _worker: usize) {}
     /// An attempt ended.
     pub fn ended(&self, _worker: usize, _route: &RouteStats, _attempt: &Attempt<'_>) {}
 }

@@ -1,0 +1,130 @@
+//! Answers one request: finds the route, chooses a pod, passes the request on and the answer back.
+//!
+//! Bodies stream both ways and are never held whole. Everything is written anew towards the pod, nothing is
+//! passed on as raw bytes, so that no two parsers can disagree about where a request ends.
+
+pub(crate) mod answer;
+mod attempt;
+mod attempts;
+mod download;
+mod flow;
+mod idle;
+mod request;
+pub(crate) mod upload;
+mod upgrade;
+mod whole;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+
+use super::forwarded::Peer;
+use super::guard::{Permit, Verdict};
+use super::live::Live;
+use super::refusal::Refusal;
+use super::table::Found;
+use super::tls::Session;
+use super::worker::Worker;
+use answer::{Answer, Held};
+use attempt::Subject;
+use flow::Flow;
+use request::Sorted;
+use whole::Whole;
+
+/// A client's connection: what all its requests share.
+pub(crate) struct Connection {
+    pub(crate) worker: Arc<Worker>,
+    /// Who it is, and what of that is told to pods.
+    pub(crate) peer: Peer,
+    /// What the TLS handshake showed; `None` for plain text.
+    pub(crate) tls: Option<Session>,
+    /// What the guard found in the bytes.
+    pub(crate) verdict: Arc<Verdict>,
+    /// It must end at once.
+    pub(crate) end: CancellationToken,
+    /// Its place among all connections, tunnels included.
+    pub(crate) _permit: Permit,
+}
+
+impl Connection {
+    /// Answers a request.
+    pub(crate) async fn serve(self: &Arc<Self>, request: Request<Incoming>) -> Response<Held> {
+        let began = Instant::now();
+        let turn = self.verdict.next();
+        let answer = match turn.refused() {
+            Some(refusal) => self.refuse(refusal),
+            None => self.find(request, began).await,
+        };
+        answer.map(|body| Held::new(body, turn))
+    }
+
+    async fn find(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        began: Instant,
+    ) -> Response<Answer> {
+        let sorted = match Sorted::read(&request).and_then(|sorted| self.admit(sorted)) {
+            Ok(sorted) => sorted,
+            Err(refusal) => return self.refuse(refusal),
+        };
+        let live = self.worker.shared.registry.live();
+        let found = live.table.find(&sorted.host, request.uri().path(), request.headers());
+        let (at, matched) = match found {
+            Found::Route(found) => (found.index, found.matched),
+            _ if !live.is_complete => return self.refuse(Refusal::NotReady),
+            Found::NoPath => {
+                self.count_host(&live, &sorted.host, &request, began);
+                return self.refuse(Refusal::NoRoute);
+            }
+            Found::NoHost => return self.refuse(Refusal::NoRoute),
+        };
+        Flow { connection: self, live: &live, at, matched, sorted: &sorted, began }
+            .answer(request)
+            .await
+    }
+
+    /// Whether the TLS connection was made for this host.
+    fn admit(&self, sorted: Sorted) -> Result<Sorted, Refusal> {
+        let name = self.tls.as_ref().and_then(|session| session.server_name.as_deref());
+        let acceptor = &self.worker.shared.acceptor;
+        if name.is_none_or(|name| acceptor.covers(Some(name), &sorted.host)) {
+            Ok(sorted)
+        } else {
+            Err(Refusal::Misdirected)
+        }
+    }
+
+    /// Until it must end at once: the proxy stops, or the client's certificate was revoked.
+    pub(crate) async fn ended(&self) {
+        match &self.tls {
+            Some(session) => tokio::select! {
+                () = self.end.cancelled() => {}
+                () = session.revoked.cancelled() => {}
+            },
+            None => self.end.cancelled().await,
+        }
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Response<Answer> {
+        self.worker.refused(refusal);
+        answer::refused(refusal)
+    }
+
+    /// Counts a request for a path that a configured host does not have.
+    fn count_host(&self, live: &Live, host: &str, request: &Request<Incoming>, began: Instant) {
+        let Some(stats) = live.host(host) else { return };
+        let subject = Subject {
+            route: stats.clone(),
+            method: request.method().clone(),
+            trace: None,
+            meter: None,
+        };
+        let mut whole = Whole::begin(&self.worker, subject, began);
+        whole.answered(Refusal::NoRoute.status(), Duration::ZERO);
+        whole.failed(Refusal::NoRoute.as_str());
+        whole.finish();
+    }
+}

@@ -1,0 +1,124 @@
+//! One try at one pod, from a connection on until the last byte of its answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+use super::upload::Meter;
+use crate::proxy::backend::{Backend, Busy};
+use crate::proxy::failure::Failure;
+use crate::proxy::stats::{self, Outcome, RouteStats, TraceId};
+use crate::proxy::worker::Worker;
+
+/// What stays the same for all attempts of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    pub(crate) route: Arc<RouteStats>,
+    pub(crate) method: Method,
+    pub(crate) trace: Option<TraceId>,
+    /// Of the request's body, if it has one.
+    pub(crate) meter: Option<Arc<Meter>>,
+}
+
+impl Subject {
+    pub(crate) fn request_bytes(&self) -> u64 {
+        self.meter.as_ref().map_or(0, |meter| meter.bytes())
+    }
+}
+
+/// The attempt. Dropped before it ended, it counts as given up by the client.
+pub(crate) struct Attempt {
+    worker: Arc<Worker>,
+    busy: Busy,
+    subject: Subject,
+    /// When a connection was to be had.
+    began: Instant,
+    first_byte: Option<Duration>,
+    status: Option<StatusCode>,
+    pub(crate) response_bytes: u64,
+    has_ended: bool,
+}
+
+impl Attempt {
+    pub(crate) fn begin(worker: &Arc<Worker>, busy: Busy, subject: Subject) -> Self {
+        busy.backend().stats.began(worker.index);
+        Self {
+            worker: worker.clone(),
+            busy,
+            subject,
+            began: Instant::now(),
+            first_byte: None,
+            status: None,
+            response_bytes: 0,
+            has_ended: false,
+        }
+    }
+
+    pub(crate) fn backend(&self) -> &Arc<Backend> {
+        self.busy.backend()
+    }
+
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
+    pub(crate) fn first_byte(&self) -> Option<Duration> {
+        self.first_byte
+    }
+
+    /// The head of the answer came.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        let took = self.began.elapsed();
+        self.first_byte = Some(took);
+        self.status = Some(status);
+        self.busy.backend().latency.observe(self.worker.now(), took);
+        self.busy.worked();
+    }
+
+    /// The answer came whole.
+    pub(crate) fn finish(&mut self) {
+        if let Some(status) = self.status {
+            self.end(Outcome::Answered(status));
+        }
+    }
+
+    /// It failed.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        if failure.is_the_pods() {
+            self.busy.failed(self.worker.now(), &self.worker.settings().ejection);
+        }
+        self.end(Outcome::Failed(failure, self.status));
+    }
+
+    /// It told nothing of the pod: a kept connection that the pod had closed before anything was sent.
+    pub(crate) fn forget(mut self) {
+        self.has_ended = true;
+        self.busy.backend().stats.abandoned(self.worker.index);
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        let attempt = stats::Attempt {
+            method: &self.subject.method,
+            outcome,
+            first_byte: self.first_byte,
+            total: self.began.elapsed(),
+            request_bytes: self.subject.request_bytes(),
+            response_bytes: self.response_bytes,
+            trace: self.subject.trace,
+        };
+        self.busy.backend().stats.ended(self.worker.index, &self.subject.route, &attempt);
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.end(Outcome::Failed(Failure::ClientGone, self.status));
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Tries pods until one answers or nothing is left to try.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http2};
+use tokio::time::timeout;
+
+use super::attempt::{Attempt, Subject};
+use super::upgrade;
+use super::upload::Upload;
+use crate::proxy::affinity::EndpointTag;
+use crate::proxy::backend::link::Link;
+use crate::proxy::backend::{Backend, Busy};
+use crate::proxy::balance::Choice;
+use crate::proxy::failure::Failure;
+use crate::proxy::live::{Bounds, LiveService};
+use crate::proxy::refusal::Refusal;
+use crate::proxy::service::Protocol;
+use crate::proxy::worker::Worker;
+
+/// Stale connections in a row that one request looks at before it makes one of its own.
+const STALE: u32 = 3;
+
+/// What a request needs to be tried.
+pub(crate) struct Attempts<'a> {
+    pub(crate) worker: &'a Arc<Worker>,
+    pub(crate) service: &'a LiveService,
+    pub(crate) bounds: &'a Bounds,
+    pub(crate) subject: &'a Subject,
+    /// The session's pod, if the request names one.
+    pub(crate) session: Option<EndpointTag>,
+    /// When the whole request must be over.
+    pub(crate) deadline: Option<tokio::time::Instant>,
+    /// Whether HTTP/2 is spoken to the pod because the request is gRPC.
+    pub(crate) is_grpc: bool,
+    /// The connection may turn into something else.
+    pub(crate) is_upgrade: bool,
+    /// Time that went by waiting for connections and pods.
+    pub(crate) waited: Duration,
+    pub(crate) retries: u32,
+}
+
+/// A pod answers.
+pub(crate) struct Won {
+    pub(crate) attempt: Attempt,
+    pub(crate) answer: Response<Incoming>,
+    /// The connection that the body comes over, where it must be driven.
+    pub(crate) link: Option<Link>,
+}
+
+/// No pod answers.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// None was tried, or none was left.
+    Refused(Refusal),
+    /// The last one tried failed.
+    Failed(Failure),
+}
+
+/// How one attempt failed.
+struct Failed {
+    failure: Failure,
+    /// The request, where it can be sent again.
+    again: Option<Request<Upload>>,
+    /// A kept connection that was closed before anything was sent: tells nothing of the pod.
+    is_stale: bool,
+}
+
+/// A way to send.
+enum Way {
+    Link(Link),
+    Shared(http2::SendRequest<Upload>),
+}
+
+impl Attempts<'_> {
+    pub(crate) async fn run(&mut self, mut request: Request<Upload>) -> Result<Won, Lost> {
+        let retry = &self.worker.settings().retry;
+        self.service.budget.deposit(retry);
+        let mut tried: Vec<Arc<Backend>> = Vec::new();
+        let mut stale = 0;
+        let mut last = None;
+        loop {
+            let busy = match self.claim(&tried) {
+                Ok(busy) => busy,
+                // The failure says more than that nobody is left.
+                Err(refusal) => return Err(last.map_or(Lost::Refused(refusal), Lost::Failed)),
+            };
+            let backend = busy.backend().clone();
+            let failed = match self.once(busy, request, stale < STALE).await {
+                Ok(won) => return Ok(won),
+                Err(failed) => failed,
+            };
+            let Some(again) = failed.again else {
+                return Err(Lost::Failed(failed.failure));
+            };
+            request = again;
+            if failed.is_stale {
+                stale += 1;
+                continue;
+            }
+            last = Some(failed.failure);
+            tried.push(backend);
+            if self.retries >= retry.attempts
+                || !self.service.budget.withdraw(retry, self.worker.now())
+            {
+                return Err(Lost::Failed(failed.failure));
+            }
+            self.retries += 1;
+            self.subject.route.retried(self.worker.index);
+        }
+    }
+
+    fn claim(&self, tried: &[Arc<Backend>]) -> Result<Busy, Refusal> {
+        let settings = self.worker.settings();
+        let pods = self.service.pods.load();
+        // A Service that no source has told about yet has no pods that are known.
+        let pods = pods.as_ref().ok_or(Refusal::NoEndpoint)?;
+        pods.claim(&Choice {
+            worker: self.worker.index,
+            balance: settings.balance,
+            most: settings.limits.backend_connections,
+            now: self.worker.now(),
+            tried,
+            session: self.session.as_ref(),
+        })
+    }
+
+    async fn once(
+        &mut self,
+        mut busy: Busy,
+        request: Request<Upload>,
+        may_reuse: bool,
+    ) -> Result<Won, Failed> {
+        let asked = Instant::now();
+        let way = self.way(busy.backend(), may_reuse).await;
+        let way = match way {
+            Ok(way) => way,
+            Err(failure) => {
+                self.waited += asked.elapsed();
+                busy.failed(self.worker.now(), &self.worker.settings().ejection);
+                return Err(Failed { failure, again: Some(request), is_stale: false });
+            }
+        };
+        let mut attempt = Attempt::begin(self.worker, busy, self.subject.clone());
+        let outcome = self.send(way, request).await;
+        self.waited += asked.elapsed();
+        match outcome {
+            Ok((answer, link)) => {
+                attempt.answered(answer.status());
+                Ok(Won { attempt, answer, link })
+            }
+            Err(failed) => {
+                if failed.is_stale {
+                    attempt.forget();
+                } else {
+                    attempt.fail(failed.failure);
+                }
+                Err(failed)
+            }
+        }
+    }
+
+    /// A connection: an idle one, or a new one.
+    async fn way(&self, backend: &Arc<Backend>, may_reuse: bool) -> Result<Way, Failure> {
+        let worker = self.worker;
+        let is_shared = self.is_grpc || backend.key.protocol == Protocol::H2c;
+        if is_shared {
+            if let Some(sender) = backend.shared(worker.index).sender() {
+                return Ok(Way::Shared(sender));
+            }
+        } else if may_reuse
+            && let Some(link) =
+                backend.pool(worker.index).take(worker.settings().timeouts.backend_idle)
+        {
+            return Ok(Way::Link(link));
+        }
+        let connector = &worker.shared.connector;
+        let (wait, late) = self.within(self.bounds.connect, Failure::ConnectTimeout);
+        let began = Instant::now();
+        let way = if is_shared {
+            connector.shared(backend, wait, &worker.tasks).await.map(|sender| {
+                backend.shared(worker.index).keep(&sender);
+                Way::Shared(sender)
+            })
+        } else {
+            connector.link(backend, wait).await.map(Way::Link)
+        };
+        let way = way.map_err(|failure| match failure {
+            Failure::ConnectTimeout => late,
+            other => other,
+        });
+        let outcome = way.as_ref().map(drop).map_err(|failure| *failure);
+        backend.stats.connected(worker.index, began.elapsed(), outcome);
+        way
+    }
+
+    async fn send(
+        &self,
+        way: Way,
+        request: Request<Upload>,
+    ) -> Result<(Response<Incoming>, Option<Link>), Failed> {
+        let copy = self.copy(&request);
+        let is_reused = matches!(&way, Way::Link(link) if link.is_reused());
+        let exchange = async {
+            match way {
+                Way::Link(link) if self.is_upgrade => {
+                    upgrade::send(self.worker, link, request).await.map(|answer| (answer, None))
+                }
+                Way::Link(mut link) => {
+                    link.send(request).await.map(|answer| (answer, Some(link)))
+                }
+                Way::Shared(mut sender) => {
+                    sender.try_send_request(over_http2(request)).await.map(|answer| (answer, None))
+                }
+            }
+        };
+        let (wait, late) = self.within(self.bounds.first_byte, Failure::FirstByteTimeout);
+        match timeout(wait, exchange).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(unsent)) => Err(self.failed(unsent, copy, is_reused)),
+            Err(_) => Err(Failed { failure: late, again: None, is_stale: false }),
+        }
+    }
+
+    /// A wait cut to what is left of the whole request's time, and what it is when it was too short.
+    fn within(&self, wait: Duration, late: Failure) -> (Duration, Failure) {
+        let left = self.deadline.map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
+        match left {
+            Some(left) if left < wait => (left, Failure::RequestTimeout),
+            _ => (wait, late),
+        }
+    }
+
+    fn failed(
+        &self,
+        mut unsent: TrySendError<Request<Upload>>,
+        copy: Option<Request<Upload>>,
+        is_reused: bool,
+    ) -> Failed {
+        let returned = unsent.take_message().map(over_http1);
+        let error = unsent.error();
+        let meter = self.subject.meter.as_deref();
+        if meter.is_some_and(|meter| meter.broken().is_some()) {
+            return Failed { failure: Failure::RequestBody, again: None, is_stale: false };
+        }
+        let is_stale = is_reused && returned.is_some();
+        let failure = if error.is_parse_too_large() {
+            Failure::ResponseHeaders
+        } else if error.is_parse() {
+            Failure::BadResponse
+        } else {
+            Failure::Reset
+        };
+        // Garbage is an answer: the pod has seen the request.
+        let again = if failure == Failure::Reset { returned.or(copy) } else { None };
+        Failed { failure, again, is_stale }
+    }
+
+    /// What is sent again when a pod closes the connection without an answer, where doing it twice is the same as
+    /// doing it once (RFC 9110, 9.2.2).
+    fn copy(&self, request: &Request<Upload>) -> Option<Request<Upload>> {
+        let is_idempotent = matches!(
+            *request.method(),
+            Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE
+        );
+        if !is_idempotent || self.subject.meter.is_some() {
+            return None;
+        }
+        let mut copy = Request::new(Upload::EMPTY);
+        copy.method_mut().clone_from(request.method());
+        copy.uri_mut().clone_from(request.uri());
+        copy.headers_mut().clone_from(request.headers());
+        Some(copy)
+    }
+}
+
+/// HTTP/2 wants the scheme and the authority in the target, and no `Host` beside it.
+fn over_http2(mut request: Request<Upload>) -> Request<Upload> {
+    *request.version_mut() = Version::HTTP_2;
+    let host = request.headers_mut().remove(http::header::HOST);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTP);
+    parts.authority = host.and_then(|host| host.as_bytes().try_into().ok());
+    if parts.authority.is_none() {
+        parts.authority = Some(http::uri::Authority::from_static("localhost"));
+    }
+    if let Ok(uri) = http::Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// What came back unsent, as it was.
+fn over_http1(mut request: Request<Upload>) -> Request<Upload> {
+    if request.version() == Version::HTTP_2 {
+        *request.version_mut() = Version::HTTP_11;
+        let mut parts = std::mem::take(request.uri_mut()).into_parts();
+        parts.scheme = None;
+        if let Some(authority) = parts.authority.take()
+            && let Ok(host) = http::HeaderValue::from_str(authority.as_str())
+        {
+            request.headers_mut().insert(http::header::HOST, host);
+        }
+        if let Ok(uri) = http::Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}

@@ -1,0 +1,139 @@
+//! A pod's answer on its way to the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::attempt::Attempt;
+use super::idle::Idle;
+use super::whole::Whole;
+use crate::proxy::backend::link::Link;
+use crate::proxy::failure::Failure;
+use crate::proxy::worker::Worker;
+
+/// The answer broke off. The client's connection is cut, so that it never takes a part for the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.sentence())]
+pub(crate) struct CutOff(Failure);
+
+/// The body: counted, driven, not waited for for ever, and measured to its end.
+pub(crate) struct Download {
+    body: Incoming,
+    link: Option<Link>,
+    attempt: Attempt,
+    whole: Whole,
+    idle: Idle,
+    /// When the whole request must be over.
+    deadline: Option<Pin<Box<Sleep>>>,
+    worker: std::sync::Arc<Worker>,
+}
+
+/// What a body is made from.
+pub(crate) struct Parts {
+    pub(crate) body: Incoming,
+    pub(crate) link: Option<Link>,
+    pub(crate) attempt: Attempt,
+    pub(crate) whole: Whole,
+    pub(crate) idle: Duration,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) worker: std::sync::Arc<Worker>,
+}
+
+impl Download {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            body: parts.body,
+            link: parts.link,
+            attempt: parts.attempt,
+            whole: parts.whole,
+            idle: Idle::new(parts.idle),
+            deadline: parts.deadline.map(|at| Box::pin(sleep_until(at))),
+            worker: parts.worker,
+        }
+    }
+
+    /// The answer is whole: everything is measured, and the connection is kept if it can be.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>) {
+        self.attempt.finish();
+        self.whole.finish();
+        let Some(mut link) = self.link.take() else { return };
+        let backend = self.attempt.backend();
+        if !backend.is_gone() && link.is_reusable(cx) {
+            backend.pool(self.worker.index).put(link, self.worker.settings().limits.backend_idle);
+        }
+    }
+
+    /// Whether there is nothing to read.
+    pub(crate) fn is_done(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        self.attempt.fail(failure);
+        self.whole.failed(failure.as_str());
+        self.whole.finish();
+        self.link = None;
+        Poll::Ready(Some(Err(CutOff(failure))))
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.link {
+            Some(link) => link.poll_body(&mut self.body, cx),
+            None => Pin::new(&mut self.body).poll_frame(cx),
+        }
+    }
+
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
+        let is_over = |timer: &mut Pin<Box<Sleep>>| timer.as_mut().poll(cx).is_ready();
+        if self.deadline.as_mut().is_some_and(is_over) {
+            return Some(Failure::RequestTimeout);
+        }
+        self.idle.poll_expired(cx).is_ready().then_some(Failure::IdleTimeout)
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let this = &mut *self;
+        match this.poll_body(cx) {
+            Poll::Pending => match this.poll_late(cx) {
+                Some(failure) => this.fail(failure),
+                None => Poll::Pending,
+            },
+            Poll::Ready(None) => {
+                this.finish(cx);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => this.fail(Failure::BodyIncomplete),
+            Poll::Ready(Some(Ok(frame))) => {
+                this.idle.progress();
+                let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                this.attempt.response_bytes += length;
+                this.whole.response_bytes += length;
+                // hyper does not ask again after the last byte of a known length.
+                if this.body.is_end_stream() {
+                    this.finish(cx);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,307 @@
+//! A request that has a route.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{LOCATION, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use hyper::body::{Body, Incoming};
+use hyper::upgrade::OnUpgrade;
+
+use super::Connection;
+use super::answer::{self, Answer};
+use super::attempt::Subject;
+use super::attempts::{Attempts, Lost, Won};
+use super::download::{self, Download};
+use super::request::{self, Sorted};
+use super::upgrade::{self, Tunnel};
+use super::upload::{Meter, Upload};
+use super::whole::Whole;
+use crate::proxy::affinity::{self, EndpointTag};
+use crate::proxy::failure::Failure;
+use crate::proxy::forwarded::{Client, Scheme};
+use crate::proxy::live::{Live, LiveRoute, LiveService};
+use crate::proxy::refusal::Refusal;
+use crate::proxy::route::{Action, Redirect, Route};
+use crate::proxy::{hop, table, trace};
+
+/// The request's way through the proxy.
+pub(crate) struct Flow<'a> {
+    pub(crate) connection: &'a Arc<Connection>,
+    pub(crate) live: &'a Live,
+    /// Which route.
+    pub(crate) at: usize,
+    /// Bytes of the path that the route's prefix matched.
+    pub(crate) matched: usize,
+    pub(crate) sorted: &'a Sorted,
+    pub(crate) began: Instant,
+}
+
+/// A request taken apart.
+struct Opened {
+    head: Parts,
+    body: Upload,
+    subject: Subject,
+    client: Client,
+    /// What the connection may turn into, and the client's end of it.
+    upgrade: Option<(HeaderValue, OnUpgrade)>,
+}
+
+/// What the way back needs to know of the way there.
+struct Sent {
+    whole: Whole,
+    upgrade: Option<OnUpgrade>,
+    deadline: Option<tokio::time::Instant>,
+    waited: Duration,
+    is_secure: bool,
+    session: Option<EndpointTag>,
+}
+
+impl Flow<'_> {
+    fn route(&self) -> &Route {
+        &self.live.table.routes()[self.at]
+    }
+
+    fn ready(&self) -> &LiveRoute {
+        &self.live.routes[self.at]
+    }
+
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+        let opened = match self.open(request) {
+            Ok(opened) => opened,
+            Err(refusal) => return self.refused(refusal),
+        };
+        let worker = &self.connection.worker;
+        let mut whole = Whole::begin(worker, opened.subject.clone(), self.began);
+        if let Some(mut answer) = self.redirect(&opened) {
+            whole.answered(answer.status(), Duration::ZERO);
+            whole.finish();
+            table::edit(answer.headers_mut(), &self.route().response);
+            return answer;
+        }
+        match self.service() {
+            Some(service) => self.forward(service, opened, whole).await,
+            None => self.lost(&Lost::Refused(Refusal::NoEndpoint), whole, None),
+        }
+    }
+
+    /// A refusal of a request whose route is known: it counts for the route too.
+    fn refused(&self, refusal: Refusal) -> Response<Answer> {
+        self.connection.refuse(refusal)
+    }
+
+    fn open(&self, mut request: Request<Incoming>) -> Result<Opened, Refusal> {
+        let (connection, bounds) = (self.connection, &self.ready().bounds);
+        let settings = connection.worker.settings();
+        let client = connection.peer.client(request.headers());
+        let protocol = request::upgrade(&request, settings)?;
+        let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let (head, body) = request.into_parts();
+        let (body, meter) = if body.is_end_stream() {
+            (Upload::EMPTY, None)
+        } else {
+            if body.size_hint().lower() > bounds.body {
+                return Err(Refusal::BodyTooLarge);
+            }
+            let meter = Arc::new(Meter::default());
+            (Upload::new(body, meter.clone(), bounds.body, bounds.idle), Some(meter))
+        };
+        let subject = Subject {
+            route: self.ready().stats.clone(),
+            method: head.method.clone(),
+            trace: trace::sampled(&head.headers),
+            meter,
+        };
+        Ok(Opened { head, body, subject, client, upgrade })
+    }
+
+    /// The answer of a route that sends the client elsewhere.
+    fn redirect(&self, opened: &Opened) -> Option<Response<Answer>> {
+        let route = self.route();
+        let is_secure = is_secure(&opened.client);
+        let secure;
+        let redirect = match &route.action {
+            _ if route.https_only && !is_secure => {
+                secure = Redirect {
+                    status: StatusCode::PERMANENT_REDIRECT,
+                    scheme: Some("https".into()),
+                    host: None,
+                    path: None,
+                };
+                &secure
+            }
+            Action::Redirect(redirect) => redirect,
+            Action::Forward(_) => return None,
+        };
+        let scheme = if is_secure { "https" } else { "http" };
+        let host = self.sorted.authority.to_str().unwrap_or(&self.sorted.host);
+        let target = request::target(&opened.head.uri);
+        let location = table::location(redirect, scheme, host, &target, self.matched);
+        let mut answer = answer::bare(redirect.status);
+        answer.headers_mut().insert(LOCATION, location);
+        Some(answer)
+    }
+
+    /// The Service that the weights choose this time.
+    fn service(&self) -> Option<&Arc<LiveService>> {
+        let services = &self.ready().services;
+        match &self.route().action {
+            Action::Forward(weights) if weights.len() > 1 => {
+                services.get(table::weighted(weights, fastrand::u32(..))?)
+            }
+            Action::Forward(_) => services.first(),
+            Action::Redirect(_) => None,
+        }
+    }
+
+    async fn forward(
+        &self,
+        service: &Arc<LiveService>,
+        opened: Opened,
+        whole: Whole,
+    ) -> Response<Answer> {
+        let worker = &self.connection.worker;
+        let bounds = &self.ready().bounds;
+        let Opened { head, body, subject, client, upgrade } = opened;
+        let (protocol, upgrade) = upgrade.unzip();
+        let mut attempts = Attempts {
+            worker,
+            service,
+            bounds,
+            subject: &subject,
+            session: self.session(service, &head.headers),
+            deadline: bounds.request.map(|bound| (self.began + bound).into()),
+            is_grpc: request::is_grpc(&head.headers),
+            is_upgrade: upgrade.is_some(),
+            waited: Duration::ZERO,
+            retries: 0,
+        };
+        let is_secure = is_secure(&client);
+        let outcome = attempts.run(self.outgoing(head, body, protocol, &client)).await;
+        let (waited, deadline) = (attempts.waited, attempts.deadline);
+        let session = attempts.session;
+        match outcome {
+            Ok(won) => {
+                let sent = Sent { whole, upgrade, deadline, waited, is_secure, session };
+                self.pass_back(service, won, sent)
+            }
+            Err(lost) => self.lost(&lost, whole, subject.meter.as_deref()),
+        }
+    }
+
+    /// The pod that the client's session is bound to, if its cookie is ours.
+    fn session(&self, service: &LiveService, headers: &HeaderMap) -> Option<EndpointTag> {
+        let affinity = self.route().affinity.as_ref()?;
+        let cookie = table::cookie(headers, &affinity.cookie)?;
+        self.connection.worker.shared.affinity.verify(&service.key, cookie.as_bytes())
+    }
+
+    /// The request as it is written to the pod.
+    fn outgoing(
+        &self,
+        head: Parts,
+        body: Upload,
+        protocol: Option<HeaderValue>,
+        client: &Client,
+    ) -> Request<Upload> {
+        let route = self.route();
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = request::rewritten(route, &head.uri, self.matched);
+        let mut headers = head.headers;
+        hop::strip_hop_by_hop(&mut headers, true);
+        headers.remove(http::header::EXPECT);
+        if head.version >= Version::HTTP_2 {
+            request::join_cookies(&mut headers);
+        }
+        headers.insert(http::header::HOST, self.sorted.authority.clone());
+        self.connection.peer.set(&mut headers, client, Some(&self.sorted.authority));
+        table::edit(&mut headers, &route.request);
+        if let Some(protocol) = protocol {
+            upgrade::ask(&mut headers, protocol);
+        }
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// The pod's answer as the client gets it.
+    fn pass_back(&self, service: &LiveService, won: Won, sent: Sent) -> Response<Answer> {
+        let Won { attempt, answer, link } = won;
+        let Sent { mut whole, upgrade, deadline, waited, is_secure, session } = sent;
+        let worker = &self.connection.worker;
+        let (mut head, body) = answer.into_parts();
+        head.version = Version::HTTP_11;
+        let protocol = if upgrade::is_done(head.status) {
+            head.headers.get(http::header::UPGRADE).cloned()
+        } else {
+            None
+        };
+        hop::strip_hop_by_hop(&mut head.headers, false);
+        table::edit(&mut head.headers, &self.route().response);
+        self.bind(service, &attempt.backend().key.id, session, is_secure, &mut head.headers);
+        whole.answered(head.status, waited);
+        let idle = self.ready().bounds.idle;
+        if upgrade::is_done(head.status) {
+            let (Some(client), Some(protocol)) = (upgrade, protocol) else {
+                // A 101 that nobody asked for.
+                return self.lost(&Lost::Failed(Failure::BadResponse), whole, None);
+            };
+            upgrade::ask(&mut head.headers, protocol);
+            self.connection.verdict.upgrade();
+            let mut answer = Response::from_parts(head, body);
+            let pod = hyper::upgrade::on(&mut answer);
+            let idle = worker.settings().timeouts.tunnel;
+            let connection = self.connection.clone();
+            let tunnel = Tunnel { client, pod, attempt, whole, idle, connection };
+            worker.tasks.spawn(tunnel.run());
+            return answer.map(|_| Answer::Own(None));
+        }
+        let parts =
+            download::Parts { body, link, attempt, whole, idle, deadline, worker: worker.clone() };
+        Response::from_parts(head, Answer::Pod(Box::new(Download::new(parts))))
+    }
+
+    /// Binds the client's session to the pod that answered, unless it is bound to it already.
+    fn bind(
+        &self,
+        service: &LiveService,
+        id: &str,
+        session: Option<EndpointTag>,
+        is_secure: bool,
+        headers: &mut HeaderMap,
+    ) {
+        let Some(affinity) = &self.route().affinity else { return };
+        if session != Some(EndpointTag::of(id)) {
+            let value = self.connection.worker.shared.affinity.sign(&service.key, id);
+            if let Some(cookie) = affinity::set_cookie(affinity, &value, is_secure) {
+                headers.append(SET_COOKIE, cookie);
+            }
+        }
+    }
+
+    /// No pod answered.
+    fn lost(&self, lost: &Lost, mut whole: Whole, meter: Option<&Meter>) -> Response<Answer> {
+        let answer = match *lost {
+            Lost::Refused(refusal) => self.refused(refusal),
+            // The client's own body broke off: the bytes tell which rule it broke.
+            Lost::Failed(Failure::RequestBody) => {
+                let broken = meter.and_then(Meter::broken).unwrap_or(Refusal::Chunk);
+                let told = self.connection.verdict.broken().filter(|_| broken == Refusal::Chunk);
+                self.refused(told.unwrap_or(broken))
+            }
+            Lost::Failed(failure) => answer::failed(failure),
+        };
+        whole.answered(answer.status(), Duration::ZERO);
+        whole.failed(match *lost {
+            Lost::Refused(refusal) => refusal.as_str(),
+            Lost::Failed(failure) => failure.as_str(),
+        });
+        whole.finish();
+        answer
+    }
+}
+
+fn is_secure(client: &Client) -> bool {
+    client.scheme == Scheme::Https
+}

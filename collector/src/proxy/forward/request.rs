@@ -1,0 +1,118 @@
+//! Reads a request's head: whom it is for, and what it may ask.
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use hyper::body::Incoming;
+
+use super::upgrade;
+use crate::proxy::refusal::Refusal;
+use crate::proxy::route::Route;
+use crate::proxy::settings::Settings;
+use crate::proxy::table;
+
+/// Whom a request is for.
+#[derive(Debug)]
+pub(crate) struct Sorted {
+    /// Lower case, without the port.
+    pub(crate) host: String,
+    /// As the client wrote it, with the port.
+    pub(crate) authority: HeaderValue,
+}
+
+impl Sorted {
+    /// Refuses what is not for a reverse proxy, and what could be understood in two ways.
+    pub(crate) fn read<B>(request: &Request<B>) -> Result<Self, Refusal> {
+        match *request.method() {
+            Method::CONNECT => return Err(Refusal::Connect),
+            Method::TRACE => return Err(Refusal::Trace),
+            _ => {}
+        }
+        let uri = request.uri();
+        if uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+            return Err(Refusal::Target);
+        }
+        // `*` is for OPTIONS of the server itself (RFC 9110, 9.3.7); no route has it.
+        if !uri.path().starts_with('/') || !table::is_plain_path(uri.path()) {
+            return Err(Refusal::Target);
+        }
+        let authority = authority(uri, request.headers())?;
+        let text = authority.to_str().map_err(|_| Refusal::HostInvalid)?;
+        let (host, _) = table::host(text).ok_or(Refusal::HostInvalid)?;
+        Ok(Self { host: host.into(), authority })
+    }
+}
+
+/// Target and `Host` must name the same, where both do.
+fn authority(uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Refusal::HostTwice);
+    }
+    match (uri.authority(), host) {
+        (None, None) => Err(Refusal::HostMissing),
+        (None, Some(host)) => Ok(host.clone()),
+        (Some(target), host) => {
+            let is_same = |host: &HeaderValue| {
+                host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes())
+            };
+            if !host.is_none_or(is_same) {
+                return Err(Refusal::HostMismatch);
+            }
+            HeaderValue::from_str(target.as_str()).map_err(|_| Refusal::HostInvalid)
+        }
+    }
+}
+
+/// The protocol that the connection may turn into, if the request asks for one that is allowed. Others are not passed
+/// on, as RFC 9110 lets a server ignore them.
+pub(crate) fn upgrade(
+    request: &Request<Incoming>,
+    settings: &Settings,
+) -> Result<Option<HeaderValue>, Refusal> {
+    let headers = request.headers();
+    let Some(protocol) = upgrade::asked(headers) else {
+        return Ok(None);
+    };
+    let name = protocol.to_str().unwrap_or_default();
+    let is_allowed = |known: &str| name.eq_ignore_ascii_case(known);
+    if !is_allowed("websocket") && !settings.upgrades.iter().any(|known| is_allowed(known)) {
+        return Ok(None);
+    }
+    // Where such a body ends and the new protocol begins is understood differently by different servers.
+    let has_body = headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    if has_body { Err(Refusal::Upgrade) } else { Ok(Some(protocol)) }
+}
+
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// Path and query.
+pub(crate) fn target(uri: &Uri) -> PathAndQuery {
+    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
+}
+
+/// The target as it is written to the pod.
+pub(crate) fn rewritten(route: &Route, uri: &Uri, matched: usize) -> Uri {
+    let target = target(uri);
+    table::rewrite(route, &target, matched).unwrap_or(target).into()
+}
+
+/// HTTP/2 may split cookies over several headers; HTTP/1 wants one (RFC 9113, 8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let mut cookies = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (cookies.next(), cookies.next()) else { return };
+    let mut joined = first.as_bytes().to_vec();
+    for cookie in std::iter::once(second).chain(cookies) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(cookie.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, joined);
+    }
+}

@@ -1,0 +1,121 @@
+//! Accepts clients' connections and serves them, on each worker's own sockets.
+//!
+//! The kernel spreads connections over the workers (`SO_REUSEPORT`), so that no worker waits for another.
+
+mod connection;
+mod socket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::refusal::Refusal;
+use super::worker::Worker;
+use connection::Accepted;
+pub use socket::{BindError, Socket};
+pub(crate) use socket::bind;
+
+/// How long to wait when the kernel gives no connection, most often for want of files.
+const OUT_OF_FILES: Duration = Duration::from_millis(50);
+/// How often idle connections to pods are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+/// How long what was told to end at once may take.
+const FORCED: Duration = Duration::from_secs(1);
+
+/// When a worker ends.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// No new connections; those there are end with their present request.
+    pub drain: CancellationToken,
+    /// How long that may take.
+    pub timeout: Duration,
+}
+
+/// Serves until told to stop, and then until the last request has ended or the time is over.
+pub(crate) async fn run(worker: Arc<Worker>, sockets: Vec<Socket>, stop: Stop) -> std::io::Result<()> {
+    let end = CancellationToken::new();
+    let mut loops = Vec::with_capacity(sockets.len());
+    for socket in sockets {
+        let is_tls = socket.is_tls;
+        let listener = TcpListener::from_std(socket.listener)?;
+        let accept = accept(worker.clone(), listener, is_tls, stop.drain.clone(), end.clone());
+        loops.push(worker.tasks.spawn(accept));
+    }
+    tokio::select! {
+        () = stop.drain.cancelled() => {}
+        () = sweep(&worker) => {}
+    }
+    worker.tasks.close();
+    if timeout(stop.timeout, worker.tasks.wait()).await.is_err() {
+        tracing::warn!(
+            worker = worker.index,
+            left = worker.tasks.len(),
+            "connections are cut, as they did not end in time"
+        );
+        end.cancel();
+        let _ = timeout(FORCED, worker.tasks.wait()).await;
+    }
+    Ok(())
+}
+
+/// Closes connections to pods that were idle for too long. Never ends.
+async fn sweep(worker: &Worker) {
+    let mut ticks = interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let oldest = Instant::now().checked_sub(worker.settings().timeouts.backend_idle);
+        for backend in worker.shared.registry.backends() {
+            if let Some(oldest) = oldest {
+                backend.pool(worker.index).close_older(oldest);
+            }
+        }
+    }
+}
+
+async fn accept(
+    worker: Arc<Worker>,
+    listener: TcpListener,
+    is_tls: bool,
+    drain: CancellationToken,
+    end: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(&worker, stream, peer, is_tls, &drain, &end),
+            // The client was gone before we looked.
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                worker.refused(Refusal::Accept);
+                sleep(OUT_OF_FILES).await;
+            }
+        }
+    }
+}
+
+fn admit(
+    worker: &Arc<Worker>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    is_tls: bool,
+    drain: &CancellationToken,
+    end: &CancellationToken,
+) {
+    let _ = stream.set_nodelay(true);
+    let accepted = Accepted {
+        worker: worker.clone(),
+        peer,
+        is_tls,
+        drain: drain.clone(),
+        end: end.clone(),
+    };
+    worker.tasks.spawn(accepted.serve(stream));
+}

@@ -1,0 +1,198 @@
+//! One client's connection, from the accept to its end.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::proxy::forward::Connection;
+use crate::proxy::forwarded::Peer;
+use crate::proxy::guard::{self, Permit};
+use crate::proxy::preamble::{self, Rewound};
+use crate::proxy::refusal::Refusal;
+use crate::proxy::tls::Session;
+use crate::proxy::worker::Worker;
+
+/// How long an HTTP/2 connection may be silent before the client is asked whether it lives, and how long that may take.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes of bodies that may be under way to us unread, of one stream and of a whole connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// Bytes of one stream's answer that wait for the client.
+const SEND_BUFFER: usize = 128 << 10;
+
+/// Drives a connection to its end; once it is to be drained, to the end of its present requests.
+macro_rules! graceful {
+    ($served:ident, $drain:expr) => {{
+        let mut served = pin!($served);
+        tokio::select! {
+            outcome = served.as_mut() => outcome,
+            () = $drain.cancelled() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        }
+    }};
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) worker: Arc<Worker>,
+    pub(super) peer: SocketAddr,
+    pub(super) is_tls: bool,
+    /// No further request after the present one.
+    pub(super) drain: CancellationToken,
+    /// End at once.
+    pub(super) end: CancellationToken,
+}
+
+impl Accepted {
+    pub(super) async fn serve(self, stream: TcpStream) {
+        let shared = &self.worker.shared;
+        let outcome = if shared.announced.holds(self.peer.ip()) {
+            self.after_preamble(stream).await
+        } else {
+            match shared.connections.admit(self.peer.ip()) {
+                Ok(permit) => self.secure(stream, self.peer, permit).await,
+                Err(refusal) => {
+                    self.turn_away(stream, refusal).await;
+                    Err(refusal)
+                }
+            }
+        };
+        if let Err(refusal) = outcome {
+            self.worker.refused(refusal);
+        }
+    }
+
+    /// Says why, where it can be said in plain text, and hangs up.
+    async fn turn_away(&self, mut stream: TcpStream, refusal: Refusal) {
+        if self.is_tls {
+            return;
+        }
+        let status = refusal.status();
+        let sentence = refusal.sentence();
+        let text = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\npodmeter-reason: {}\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{sentence}\n",
+            refusal.as_str(),
+            sentence.len() + 1,
+        );
+        let _ = timeout(Duration::from_secs(1), stream.write_all(text.as_bytes())).await;
+        let _ = stream.shutdown().await;
+    }
+
+    /// A load balancer says first whose connection it passes on.
+    async fn after_preamble(&self, mut stream: TcpStream) -> Result<(), Refusal> {
+        let wait = self.worker.settings().timeouts.client_head;
+        let preamble = timeout(wait, preamble::read(&mut stream))
+            .await
+            .map_err(|_| Refusal::ProxyProtocol)??;
+        let peer = preamble.source.unwrap_or(self.peer);
+        let permit = self.worker.shared.connections.admit(peer.ip())?;
+        self.secure(Rewound::new(stream, preamble.rest), peer, permit).await
+    }
+
+    async fn secure<T>(&self, stream: T, peer: SocketAddr, permit: Permit) -> Result<(), Refusal>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if !self.is_tls {
+            return self.speak(stream, peer, permit, None).await;
+        }
+        let wait = self.worker.settings().timeouts.client_head;
+        let accept = self.worker.shared.acceptor.accept(stream);
+        let (stream, session) =
+            timeout(wait, accept).await.map_err(|_| Refusal::Handshake)??;
+        self.speak(stream, peer, permit, Some(session)).await
+    }
+
+    async fn speak<T>(
+        &self,
+        stream: T,
+        peer: SocketAddr,
+        permit: Permit,
+        tls: Option<Session>,
+    ) -> Result<(), Refusal>
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let settings = self.worker.settings();
+        let is_http2 = tls.as_ref().map(|session| session.http2);
+        let (stream, verdict, is_http2) =
+            guard::Stream::open(stream, is_http2, &settings.limits, &settings.timeouts).await?;
+        let connection = Arc::new(Connection {
+            worker: self.worker.clone(),
+            peer: self.client(peer, tls.as_ref()),
+            tls,
+            verdict,
+            end: self.end.clone(),
+            _permit: permit,
+        });
+        let serving = connection.clone();
+        let service = service_fn(move |request| {
+            let connection = serving.clone();
+            async move { Ok::<_, Infallible>(connection.serve(request).await) }
+        });
+        let served = async {
+            if is_http2 {
+                let served = self.http2().serve_connection(stream, service);
+                graceful!(served, self.drain)
+            } else {
+                let served = self.http1().serve_connection(stream, service).with_upgrades();
+                graceful!(served, self.drain)
+            }
+        };
+        tokio::select! {
+            // How it ended was told to the requests it carried.
+            _ = served => {}
+            () = connection.ended() => {}
+        }
+        Ok(())
+    }
+
+    /// Who the client is, and what of its certificate pods are told.
+    fn client(&self, peer: SocketAddr, tls: Option<&Session>) -> Peer {
+        let certificate = tls
+            .and_then(|session| session.client.as_ref())
+            .and_then(|certificate| HeaderValue::from_str(&certificate.forwarded()).ok());
+        Peer::new(&self.worker.shared.trust, peer, tls.is_some(), certificate)
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let limits = &self.worker.settings().limits;
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            // The guard keeps time.
+            .header_read_timeout(None)
+            .max_headers(limits.headers)
+            .max_buf_size(limits.head_bytes.max(8192));
+        builder
+    }
+
+    fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let limits = &self.worker.settings().limits;
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER)
+            .keep_alive_interval(PING_AFTER)
+            .keep_alive_timeout(PONG_WITHIN);
+        builder
+    }
+}
