@@ -13,3 +13,4 @@ pub mod route;
 pub mod service;
 pub mod settings;
 pub mod stats;
+pub mod table;
