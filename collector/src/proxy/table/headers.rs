@@ -1,0 +1,40 @@
+//! What routes ask of a request's headers and do to them.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use crate::proxy::route::{Condition, Edits, Route};
+
+/// Whether all conditions of a route hold. Of a header that stands several times one value is enough.
+pub(super) fn hold(route: &Route, headers: &HeaderMap) -> bool {
+    route.conditions.iter().all(|condition| match condition {
+        Condition::Header(name, None) => headers.contains_key(name),
+        Condition::Header(name, Some(value)) => {
+            headers.get_all(name).iter().any(|found| found == value)
+        }
+        Condition::Cookie(name, None) => cookie(headers, name).is_some(),
+        Condition::Cookie(name, Some(value)) => cookie(headers, name) == Some(value),
+    })
+}
+
+/// The value of a cookie; of several with this name the first, which is the most particular one (RFC 6265,
+/// section 5.4). A value that is not UTF-8 counts as absent.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let pairs =
+        headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
+    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| {
+        pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")
+    })?;
+    std::str::from_utf8(value.trim_ascii_start()).ok()
+}
+
+/// Changes headers as a route says: removes first, then sets.
+pub fn edit(headers: &mut HeaderMap, edits: &Edits) {
+    for name in &edits.remove {
+        headers.remove(name);
+    }
+    for (name, value) in &edits.set {
+        headers.insert(name, value.clone());
+    }
+}
