@@ -18,6 +18,8 @@ use tracing::{Instrument, info, info_span, warn};
 /// When a task is stopped: from where questions come in to where the answers come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// The proxy: clients' requests end first, while all that watches and measures them goes on.
+    Proxy,
     /// Listeners: no new questions.
     Serve,
     /// The sampling thread: the last answers have been given.
@@ -28,7 +30,7 @@ pub enum Stage {
 
 impl Stage {
     /// In the order of stopping.
-    const ALL: [Self; 3] = [Self::Serve, Self::Sample, Self::Watch];
+    const ALL: [Self; 4] = [Self::Proxy, Self::Serve, Self::Sample, Self::Watch];
 }
 
 /// The running tasks.
