@@ -28,4 +28,6 @@ pub mod stats;
 pub mod table;
 pub mod tls;
 pub mod trace;
+#[cfg(test)]
+mod tests;
 mod worker;

@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
+use rustls::pki_types::ServerName;
 
 use super::balance::circuit::Circuit;
 use super::balance::ewma::PeakEwma;
 use super::service::{Endpoint, Protocol, ServiceKey};
 use super::stats::BackendStats;
+use super::tls;
 use crate::labels::LabelSet;
 use pool::Pool;
 use shared::SharedPool;
@@ -30,12 +32,12 @@ pub(crate) struct Key {
     pub(crate) address: SocketAddr,
     pub(crate) protocol: Protocol,
     /// The name that its certificate is checked against; `None` for plain text.
-    pub(crate) tls: Option<Arc<str>>,
+    pub(crate) tls: Option<ServerName<'static>>,
 }
 
 impl Key {
     pub(crate) fn new(service: &ServiceKey, of: &super::service::Service, at: &Endpoint) -> Self {
-        let name = || format!("{}.{}.svc", service.name, service.namespace).into();
+        let name = || tls::Backend::server_name(service, at.address.ip());
         Self {
             id: at.id.clone(),
             address: at.address,

@@ -22,7 +22,8 @@ use hyper::body::Incoming;
 use tokio_util::sync::CancellationToken;
 
 use super::forwarded::Peer;
-use super::guard::{Permit, Verdict};
+use super::guard::addresses::Permit;
+use super::guard::verdict::Verdict;
 use super::live::Live;
 use super::refusal::Refusal;
 use super::table::Found;

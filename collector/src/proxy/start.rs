@@ -12,7 +12,7 @@ use super::affinity::{KeyError, Keys};
 use super::backend::connect::Connector;
 use super::control::{Control, Told};
 use super::forwarded::Trust;
-use super::guard::Connections;
+use super::guard::addresses::Connections;
 use super::listen::{self, BindError, Socket, Stop};
 use super::live::Registry;
 use super::route::Source;
@@ -126,7 +126,7 @@ fn shared(
     awaited: BTreeSet<Source>,
 ) -> Result<Shared, Error> {
     let settings = Arc::new(settings);
-    let tls = tls::Backend::load(settings.tls.backend_ca.as_deref())?;
+    let tls = tls::Backend::new(settings.tls.backend_ca.as_deref())?;
     Ok(Shared {
         registry: Arc::new(Registry::new(settings.clone(), stats.clone(), workers, awaited)),
         connector: Connector { tls, limits: settings.limits },

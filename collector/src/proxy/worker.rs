@@ -9,7 +9,7 @@ use super::affinity::Keys;
 use super::backend::connect::Connector;
 use super::clock;
 use super::forwarded::Trust;
-use super::guard::Connections;
+use super::guard::addresses::Connections;
 use super::live::Registry;
 use super::refusal::Refusal;
 use super::settings::Settings;

@@ -1,12 +1,10 @@
 //! Makes connections to pods.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -17,7 +15,9 @@ use super::link::Link;
 use super::stream::Stream;
 use crate::proxy::failure::Failure;
 use crate::proxy::forward::upload::Upload;
+use crate::proxy::service::Protocol;
 use crate::proxy::settings::Limits;
+use crate::proxy::tls;
 
 /// How long an HTTP/2 connection may be silent before the pod is asked whether it lives, and how long
 /// that may take.
@@ -31,7 +31,7 @@ const CONNECTION_WINDOW: u32 = 1 << 20;
 /// What is needed to connect.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    pub(crate) tls: Arc<rustls::ClientConfig>,
+    pub(crate) tls: tls::Backend,
     pub(crate) limits: Limits,
 }
 
@@ -41,7 +41,7 @@ impl Connector {
     /// # Errors
     /// When the pod does not accept one within `wait`.
     pub(crate) async fn link(&self, backend: &Backend, wait: Duration) -> Result<Link, Failure> {
-        let stream = self.stream(backend, wait).await?;
+        let stream = self.stream(backend, wait, Protocol::Http1).await?;
         Link::new(stream, &self.limits).await.map_err(|_| Failure::ConnectFailed)
     }
 
@@ -55,7 +55,7 @@ impl Connector {
         wait: Duration,
         tasks: &TaskTracker,
     ) -> Result<http2::SendRequest<Upload>, Failure> {
-        let stream = self.stream(backend, wait).await?;
+        let stream = self.stream(backend, wait, Protocol::H2c).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(PING_AFTER)
@@ -71,11 +71,16 @@ impl Connector {
         Ok(sender)
     }
 
-    async fn stream(&self, backend: &Backend, wait: Duration) -> Result<Stream, Failure> {
-        timeout(wait, self.dial(backend)).await.unwrap_or(Err(Failure::ConnectTimeout))
+    async fn stream(
+        &self,
+        backend: &Backend,
+        wait: Duration,
+        protocol: Protocol,
+    ) -> Result<Stream, Failure> {
+        timeout(wait, self.dial(backend, protocol)).await.unwrap_or(Err(Failure::ConnectTimeout))
     }
 
-    async fn dial(&self, backend: &Backend) -> Result<Stream, Failure> {
+    async fn dial(&self, backend: &Backend, protocol: Protocol) -> Result<Stream, Failure> {
         let stream = TcpStream::connect(backend.key.address).await.map_err(|error| {
             match error.kind() {
                 io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
@@ -88,8 +93,8 @@ impl Connector {
         let Some(name) = &backend.key.tls else {
             return Ok(Stream::Plain(stream));
         };
-        let name = ServerName::try_from(name.to_string()).map_err(|_| Failure::Tls)?;
-        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await;
+        let config = self.tls.config(protocol).clone();
+        let stream = TlsConnector::from(config).connect(name.clone(), stream).await;
         stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|_| Failure::Tls)
     }
 }

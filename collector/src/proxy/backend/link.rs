@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -18,9 +19,11 @@ use hyper_util::rt::TokioIo;
 
 use super::stream::Stream;
 use crate::proxy::forward::upload::Upload;
+use crate::proxy::guard::http1;
+use crate::proxy::guard::response::{HeadGate, Tap};
 use crate::proxy::settings::Limits;
 
-type Io = TokioIo<Stream>;
+type Io = TokioIo<Tap<Stream>>;
 /// What a request that could not be sent comes back in.
 pub(crate) type Unsent = TrySendError<Request<Upload>>;
 
@@ -28,6 +31,8 @@ pub(crate) type Unsent = TrySendError<Request<Upload>>;
 pub(crate) struct Link {
     sender: SendRequest<Upload>,
     connection: Connection<Io, Upload>,
+    /// Reads the heads of answers before hyper does.
+    gate: Arc<HeadGate>,
     /// The connection has ended and must not be polled again.
     ended: bool,
     /// How many answers came over it.
@@ -48,13 +53,20 @@ impl Link {
     /// # Errors
     /// None for HTTP/1, as nothing is sent.
     pub(crate) async fn new(stream: Stream, limits: &Limits) -> hyper::Result<Self> {
+        let tap = Tap::new(stream, heads(limits));
+        let gate = tap.gate();
         let (sender, connection) = Builder::new()
             .max_headers(limits.headers)
             .max_buf_size(limits.head_bytes.max(8192))
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(tap))
             .await?;
         let idle_since = Instant::now();
-        Ok(Self { sender, connection, ended: false, answers: 0, idle_since })
+        Ok(Self { sender, connection, gate, ended: false, answers: 0, idle_since })
+    }
+
+    /// Tells later why the connection failed, if it was for what the pod said.
+    pub(crate) fn gate(&self) -> Arc<HeadGate> {
+        self.gate.clone()
     }
 
     /// Whether it carried a request before, so that the pod may have closed it meanwhile.
@@ -71,7 +83,8 @@ impl Link {
     /// # Errors
     /// The request comes back when nothing of it was sent.
     pub(crate) async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, Unsent> {
-        let Self { sender, connection, ended, .. } = self;
+        let Self { sender, connection, gate, ended, .. } = self;
+        gate.expect();
         let mut sending = pin!(sender.try_send_request(request));
         let answer = poll_fn(|cx| {
             drive(connection, ended, cx);
@@ -112,6 +125,7 @@ impl Link {
 
     /// The parts, for a request that may turn it into something else.
     pub(crate) fn into_parts(self) -> (SendRequest<Upload>, Connection<Io, Upload>) {
+        self.gate.expect();
         (self.sender, self.connection)
     }
 }
@@ -123,7 +137,10 @@ fn drive(connection: &mut Connection<Io, Upload>, ended: &mut bool, cx: &mut Con
     }
 }
 
-/// An answer without a body to read.
-pub(crate) fn is_empty(body: &Incoming) -> bool {
-    body.is_end_stream()
+fn heads(limits: &Limits) -> http1::Limits {
+    http1::Limits {
+        head_bytes: limits.head_bytes,
+        headers: limits.headers,
+        target_bytes: limits.head_bytes,
+    }
 }

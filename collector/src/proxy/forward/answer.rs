@@ -10,7 +10,7 @@ use hyper::body::{Body, Frame, SizeHint};
 
 use super::download::{CutOff, Download};
 use crate::proxy::failure::Failure;
-use crate::proxy::guard::Turn;
+use crate::proxy::guard::verdict::Turn;
 use crate::proxy::refusal::Refusal;
 
 /// Says that an answer is the proxy's own, and why.

@@ -16,6 +16,7 @@ use crate::proxy::backend::link::Link;
 use crate::proxy::backend::{Backend, Busy};
 use crate::proxy::balance::Choice;
 use crate::proxy::failure::Failure;
+use crate::proxy::guard::response::Fault;
 use crate::proxy::live::{Bounds, LiveService};
 use crate::proxy::refusal::Refusal;
 use crate::proxy::service::Protocol;
@@ -203,7 +204,10 @@ impl Attempts<'_> {
         request: Request<Upload>,
     ) -> Result<(Response<Incoming>, Option<Link>), Failed> {
         let copy = self.copy(&request);
-        let is_reused = matches!(&way, Way::Link(link) if link.is_reused());
+        let (is_reused, gate) = match &way {
+            Way::Link(link) => (link.is_reused(), Some(link.gate())),
+            Way::Shared(_) => (false, None),
+        };
         let exchange = async {
             match way {
                 Way::Link(link) if self.is_upgrade => {
@@ -220,7 +224,10 @@ impl Attempts<'_> {
         let (wait, late) = self.within(self.bounds.first_byte, Failure::FirstByteTimeout);
         match timeout(wait, exchange).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(unsent)) => Err(self.failed(unsent, copy, is_reused)),
+            Ok(Err(unsent)) => {
+                let fault = gate.and_then(|gate| gate.fault());
+                Err(self.failed(unsent, copy, is_reused, fault))
+            }
             Err(_) => Err(Failed { failure: late, again: None, is_stale: false }),
         }
     }
@@ -239,6 +246,7 @@ impl Attempts<'_> {
         mut unsent: TrySendError<Request<Upload>>,
         copy: Option<Request<Upload>>,
         is_reused: bool,
+        fault: Option<Fault>,
     ) -> Failed {
         let returned = unsent.take_message().map(over_http1);
         let error = unsent.error();
@@ -247,7 +255,9 @@ impl Attempts<'_> {
             return Failed { failure: Failure::RequestBody, again: None, is_stale: false };
         }
         let is_stale = is_reused && returned.is_some();
-        let failure = if error.is_parse_too_large() {
+        let failure = if let Some(fault) = fault {
+            fault.failure()
+        } else if error.is_parse_too_large() {
             Failure::ResponseHeaders
         } else if error.is_parse() {
             Failure::BadResponse

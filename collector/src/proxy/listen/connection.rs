@@ -6,10 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::proxy::forward::Connection;
 use crate::proxy::forwarded::Peer;
-use crate::proxy::guard::{self, Permit};
+use crate::proxy::guard::addresses::Permit;
+use crate::proxy::guard::stream::{Protocol, Stream, Terms};
 use crate::proxy::preamble::{self, Rewound};
 use crate::proxy::refusal::Refusal;
 use crate::proxy::tls::Session;
@@ -128,14 +128,23 @@ impl Accepted {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let settings = self.worker.settings();
-        let is_http2 = tls.as_ref().map(|session| session.http2);
-        let (stream, verdict, is_http2) =
-            guard::Stream::open(stream, is_http2, &settings.limits, &settings.timeouts).await?;
+        let terms = Terms::new(&settings.timeouts, &settings.limits);
+        let stream = match &tls {
+            // What a client may speak over TLS was agreed on in the handshake.
+            Some(session) if session.http2 => Stream::new(stream, Protocol::Http2, terms),
+            Some(_) => Stream::new(stream, Protocol::Http1, terms),
+            // One that goes without a word leaves nobody to be answered.
+            None => match Stream::sniff(stream, terms).await {
+                Ok(stream) => stream,
+                Err(_) => return Ok(()),
+            },
+        };
+        let (verdict, protocol) = (stream.verdict(), stream.protocol());
         let connection = Arc::new(Connection {
             worker: self.worker.clone(),
             peer: self.client(peer, tls.as_ref()),
             tls,
-            verdict,
+            verdict: verdict.clone(),
             end: self.end.clone(),
             _permit: permit,
         });
@@ -145,12 +154,16 @@ impl Accepted {
             async move { Ok::<_, Infallible>(connection.serve(request).await) }
         });
         let served = async {
-            if is_http2 {
-                let served = self.http2().serve_connection(stream, service);
-                graceful!(served, self.drain)
-            } else {
-                let served = self.http1().serve_connection(stream, service).with_upgrades();
-                graceful!(served, self.drain)
+            let stream = TokioIo::new(stream);
+            match protocol {
+                Protocol::Http2 => {
+                    let served = self.http2().serve_connection(stream, service);
+                    graceful!(served, self.drain)
+                }
+                Protocol::Http1 => {
+                    let served = self.http1().serve_connection(stream, service).with_upgrades();
+                    graceful!(served, self.drain)
+                }
             }
         };
         tokio::select! {
@@ -158,14 +171,18 @@ impl Accepted {
             _ = served => {}
             () = connection.ended() => {}
         }
-        Ok(())
+        // A whole connection that was given up; a refused request of HTTP/1 was counted when it was answered.
+        match verdict.broken() {
+            Some(refusal) if protocol == Protocol::Http2 => Err(refusal),
+            _ => Ok(()),
+        }
     }
 
     /// Who the client is, and what of its certificate pods are told.
     fn client(&self, peer: SocketAddr, tls: Option<&Session>) -> Peer {
         let certificate = tls
             .and_then(|session| session.client.as_ref())
-            .and_then(|certificate| HeaderValue::from_str(&certificate.forwarded()).ok());
+            .map(|certificate| certificate.forwarded().clone());
         Peer::new(&self.worker.shared.trust, peer, tls.is_some(), certificate)
     }
 

@@ -1,0 +1,127 @@
+//! The whole proxy in one process, between raw clients and pods that behave as a test needs it.
+
+mod pod;
+mod running;
+
+use pod::Pod;
+use running::{Running, request};
+
+#[test]
+fn requests_go_to_the_pod_and_answers_come_back_over_one_kept_connection() {
+    let pod = Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-pod: yes\r\n\r\nhello");
+    let proxy = Running::start(&[&pod]);
+    let mut client = proxy.connect();
+    for _ in 0..3 {
+        let answer = client.ask("GET /some/path?q=1 HTTP/1.1\r\nHost: a.test\r\nX-Mine: 1\r\n\r\n");
+        assert_eq!((answer.status, &*answer.body), (200, "hello"));
+        assert_eq!(answer.header("x-pod"), Some("yes"));
+    }
+    let heads = pod.heads();
+    assert_eq!((heads.len(), pod.connections()), (3, 1));
+    assert!(heads[0].starts_with("GET /some/path?q=1 HTTP/1.1\r\n"), "{}", heads[0]);
+    assert!(heads[0].contains("x-mine: 1\r\n") && heads[0].contains("host: a.test\r\n"));
+    assert!(heads[0].contains("x-forwarded-for: 127.0.0.1\r\n"), "{}", heads[0]);
+}
+
+#[test]
+fn bodies_go_both_ways_chunked_or_not() {
+    let pod = Pod::answering(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
+    );
+    let proxy = Running::start(&[&pod]);
+    let mut client = proxy.connect();
+    for head in [
+        "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody",
+        "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+    ] {
+        let answer = client.ask(head);
+        assert_eq!((answer.status, &*answer.body), (200, "hello world"));
+    }
+    assert_eq!(pod.bodies(), ["body", "body"]);
+}
+
+#[test]
+fn a_refused_connection_is_tried_elsewhere_and_nobody_notices() {
+    let (dead, pod) = (Pod::refusing(), Pod::answering("HTTP/1.1 204 No Content\r\n\r\n"));
+    let proxy = Running::start(&[&dead, &pod]);
+    let mut client = proxy.connect();
+    for _ in 0..50 {
+        let method = if fastrand::bool() { "POST" } else { "GET" };
+        let head = request(method, "/").header("Content-Length", "0");
+        assert_eq!(client.ask(&head.text()).status, 204);
+    }
+}
+
+#[test]
+fn a_kept_connection_that_the_pod_closed_costs_no_request() {
+    let pod = Pod::answering_once("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+    let proxy = Running::start(&[&pod]);
+    let mut client = proxy.connect();
+    for _ in 0..20 {
+        assert_eq!(client.ask(&request("GET", "/").text()).body, "ok");
+    }
+    assert_eq!(pod.heads().len(), 20);
+}
+
+#[test]
+fn an_answer_that_breaks_off_is_never_taken_for_whole() {
+    let pod = Pod::answering_once("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+    let proxy = Running::start(&[&pod]);
+    let answer = proxy.connect().read_after(&request("GET", "/").text());
+    // What was there already may or may not have been sent on; all ten bytes can never be.
+    assert!(answer.is_empty() || answer.ends_with("half"), "{answer}");
+
+    let pod = Pod::answering_once(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    );
+    let proxy = Running::start(&[&pod]);
+    let answer = proxy.connect().read_after(&request("GET", "/").text());
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn no_route_and_no_pod_say_so_themselves() {
+    let proxy = Running::start(&[]);
+    let answer = proxy.connect().ask("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n");
+    assert_eq!((answer.status, answer.header("podmeter-reason")), (404, Some("no_route")));
+    let answer = proxy.connect().ask(&request("GET", "/").text());
+    assert_eq!((answer.status, answer.header("podmeter-reason")), (503, Some("no_endpoint")));
+    assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn what_pods_do_wrong_has_a_status_and_a_reason() {
+    let cases = [
+        ("garbage", 502, "bad_response"),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 502, "bad_response"),
+        ("", 502, "reset"),
+    ];
+    for (said, status, reason) in cases {
+        let pod = Pod::answering_once(said);
+        let proxy = Running::start(&[&pod]);
+        let answer = proxy.connect().ask(&request("POST", "/").header("Content-Length", "0").text());
+        assert_eq!(
+            (answer.status, answer.header("podmeter-reason")),
+            (status, Some(reason)),
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn a_websocket_is_passed_through_after_101_only() {
+    let pod = Pod::upgrading();
+    let proxy = Running::start(&[&pod]);
+    let upgrade =
+        request("GET", "/").header("Connection", "upgrade").header("Upgrade", "websocket").text();
+    let mut client = proxy.connect();
+    let answer = client.ask(&upgrade);
+    assert_eq!((answer.status, answer.header("upgrade")), (101, Some("websocket")));
+    assert_eq!(client.echo("anything\0goes"), "anything\0goes");
+
+    let pod = Pod::answering("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    let proxy = Running::start(&[&pod]);
+    let mut client = proxy.connect();
+    assert_eq!(client.ask(&upgrade).status, 403);
+    assert_eq!(client.ask(&request("GET", "/").text()).status, 403, "it is HTTP still");
+}
