@@ -6,10 +6,16 @@
 //! request, [`forward`] asks the [`table`] for the route, [`balance`] for the pod, [`backend`] for a connection,
 //! and tells [`stats`] how it went.
 
+pub mod affinity;
 pub mod control;
 pub mod failure;
+pub mod forwarded;
+pub mod hop;
+pub mod preamble;
 pub mod refusal;
 pub mod route;
 pub mod service;
 pub mod settings;
 pub mod stats;
+pub mod tls;
+pub mod trace;
