@@ -179,7 +179,7 @@ impl Peer {
                 None => elements.clear(),
             }
         }
-        let hops = elements.iter().rev().map(|element| element.address());
+        let hops = elements.iter().rev().map(element::Element::address);
         let (ip, taken) = self.trust.walk(self.ip, hops);
         client.ip = ip;
         if let Some(element) = elements.len().checked_sub(taken).and_then(|at| elements.get(at)) {

@@ -1,6 +1,6 @@
 //! The PROXY protocol: what a load balancer says of the client before the client's own first byte.
 //!
-//! Reads version 1 (text) and 2 (binary) of HAProxy's `proxy-protocol.txt`. Framing and bounds are ours, since they
+//! Reads version 1 (text) and 2 (binary) of `HAProxy`'s `proxy-protocol.txt`. Framing and bounds are ours, since they
 //! decide what is read of a stranger's connection; what stands between them is parsed by `ppp`. From whom a header
 //! is expected is the caller's business: where it is, it must be there.
 

@@ -33,6 +33,7 @@ pub use backend::{Backend, BackendError};
 pub use certificates::Certificates;
 pub use clients::Clients;
 pub use files::Files;
+pub use pem::is_note;
 pub use subject::ClientCertificate;
 
 use super::control::{Authorities, Certificate};

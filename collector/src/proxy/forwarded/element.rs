@@ -168,12 +168,9 @@ mod tests {
 
     use super::*;
 
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
-    }
-
     #[test]
     fn address_is_read_in_every_usual_spelling() {
+        let ip = |text: &str| text.parse::<IpAddr>().ok();
         for (text, expected) in [
             ("192.0.2.1", ip("192.0.2.1")),
             (" 192.0.2.1\t", ip("192.0.2.1")),
@@ -200,6 +197,7 @@ mod tests {
 
     #[test]
     fn elements_are_read_as_the_rfc_writes_them() {
+        let ip = |text: &str| text.parse::<IpAddr>().ok();
         let parsed = parse(
             r#"for="_gazonk", For="[2001:db8:cafe::17]:4711" ,for=192.0.2.60;proto=http;by=203.0.113.43;host="a\"b""#,
         )
@@ -236,10 +234,7 @@ mod tests {
         }
         assert_eq!(parse(" , ,").map(|elements| elements.len()), Some(0));
         assert_eq!(parse("for=a;;secret=x;").map(|elements| elements.len()), Some(1));
-        assert_eq!(
-            parse("for = 192.0.2.1:80").map(|elements| elements[0].address()),
-            Some(ip("192.0.2.1"))
-        );
+        assert_eq!(parse("for = 192.0.2.1:80").unwrap()[0].address(), "192.0.2.1".parse().ok());
     }
 
     proptest! {

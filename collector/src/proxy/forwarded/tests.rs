@@ -153,6 +153,9 @@ fn trusted_peers_headers_are_added_to() {
             ("forwarded", "for=192.0.2.1, for=10.0.0.1;host=\"internal\";proto=http"),
         ],
     );
+    let other = told(&peer(LB, false), &[("forwarded", "for=192.0.2.1")]);
+    assert_eq!(other["x-forwarded-for"], "192.0.2.1, 10.0.0.1");
+    assert_eq!(other["x-real-ip"], "192.0.2.1");
     let v6 = told(
         &peer("[2001:db8::1]:80", true),
         &[("forwarded", "for=a"), ("x-forwarded-port", "8080")],
@@ -192,6 +195,24 @@ fn certificate_is_told_only_when_it_was_verified_here() {
         told(&peer, &[("x-forwarded-client-cert", "Hash=cd")])["x-forwarded-client-cert"],
         "Hash=ab"
     );
+}
+
+#[test]
+fn telling_the_pod_of_a_stranger_allocates_nothing() {
+    let peer = peer(STRANGER, true);
+    let tell = |mut headers: HeaderMap| {
+        headers.reserve(32);
+        let host = headers["host"].clone();
+        let allocated = allocation_counter::measure(|| {
+            let client = peer.client(&headers);
+            peer.set(&mut headers, &client, Some(&host));
+        });
+        allocated.count_total
+    };
+    let request = || headers(&[("host", "shop.example"), ("accept", "*/*")]);
+    // The first time shares the value that the connection keeps.
+    tell(request());
+    assert_eq!(tell(request()), 0);
 }
 
 proptest! {

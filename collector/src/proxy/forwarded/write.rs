@@ -28,7 +28,7 @@ impl Peer {
     pub fn set(&self, headers: &mut HeaderMap, client: &Client, host: Option<&HeaderValue>) {
         self.remove_unbelieved(headers);
         if self.is_trusted {
-            append_for(headers, &self.ip_value);
+            self.append_for(headers, client);
             self.append_forwarded(headers, host);
         } else {
             headers.insert(X_FORWARDED_FOR, self.ip_value.clone());
@@ -62,6 +62,21 @@ impl Peer {
     fn is_unbelieved(&self, name: &str) -> bool {
         is_forwarding(name)
             && (!self.is_trusted || name.contains('_') || name == X_FORWARDED_CLIENT_CERT.as_str())
+    }
+
+    /// A peer that told the client in another header is written down with it, so that pods find it here too.
+    fn append_for(&self, headers: &mut HeaderMap, client: &Client) {
+        if !headers.contains_key(X_FORWARDED_FOR) && client.ip == self.ip {
+            headers.insert(X_FORWARDED_FOR, self.ip_value.clone());
+            return;
+        }
+        let mut text = joined(headers, &X_FORWARDED_FOR, 2 * ADDRESS);
+        if !headers.contains_key(X_FORWARDED_FOR) {
+            text.put_slice(address(client.ip).as_bytes());
+            text.put_slice(b", ");
+        }
+        text.put_slice(self.ip_value.as_bytes());
+        headers.insert(X_FORWARDED_FOR, value(text));
     }
 
     fn append_forwarded(&self, headers: &mut HeaderMap, host: Option<&HeaderValue>) {
@@ -117,16 +132,6 @@ fn is_forwarding(name: &str) -> bool {
         Some(b'f' | b't' | b'c') => NAMES.iter().any(|known| same(name, known)),
         _ => false,
     }
-}
-
-fn append_for(headers: &mut HeaderMap, ip: &HeaderValue) {
-    if !headers.contains_key(X_FORWARDED_FOR) {
-        headers.insert(X_FORWARDED_FOR, ip.clone());
-        return;
-    }
-    let mut text = joined(headers, &X_FORWARDED_FOR, ADDRESS);
-    text.put_slice(ip.as_bytes());
-    headers.insert(X_FORWARDED_FOR, value(text));
 }
 
 /// All lines of a header as one, ready for one more item, with room for it.

@@ -2,7 +2,7 @@
 //!
 //! Connections with the same chain are one entry: the chain is kept and verified once for all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::digest;
@@ -67,15 +67,11 @@ impl Open {
         if inner.connections >= self.most {
             return Err(Refusal::Connections);
         }
-        let entry = match inner.entries.get_mut(&fingerprint) {
-            Some(entry) => entry,
-            None => {
+        let entry = match inner.entries.entry(fingerprint) {
+            hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            hash_map::Entry::Vacant(place) => {
                 let shown = Arc::new(Shown::new(fingerprint, chain)?);
-                inner.entries.entry(fingerprint).or_insert(Entry {
-                    shown,
-                    connections: 0,
-                    verified: now,
-                })
+                place.insert(Entry { shown, connections: 0, verified: now })
             }
         };
         entry.connections += 1;

@@ -89,6 +89,13 @@ impl Broken {
     }
 }
 
+/// Whether a fault of certificates or authorities is a note only: what it is about is in force. A start need not
+/// fail for it; with a certificate that expired at night a node's proxy could not be restarted otherwise.
+#[must_use]
+pub fn is_note(fault: &Fault) -> bool {
+    matches!(fault.reason, "expired" | "not_yet_valid" | "host_not_named" | "crl_missing")
+}
+
 /// All certificates, in their order.
 pub(super) fn certificates(
     pem: &[u8],

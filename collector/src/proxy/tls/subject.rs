@@ -36,8 +36,13 @@ impl ClientCertificate {
         let subject = self.subject.replace('\\', "\\\\").replace('"', "\\\"");
         let text =
             format!("Hash={};Serial={};Subject=\"{subject}\"", self.fingerprint, self.serial);
-        HeaderValue::try_from(text).expect("printable ASCII only")
+        value(text)
     }
+}
+
+/// Of a name that was escaped.
+fn value(text: String) -> HeaderValue {
+    HeaderValue::try_from(text).expect("printable ASCII only")
 }
 
 /// A name as RFC 4514 writes it: the most specific part first, with whatever could be taken for a separator escaped.

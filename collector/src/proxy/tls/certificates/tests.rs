@@ -115,6 +115,7 @@ fn broken_certificate_is_a_fault_and_the_last_good_one_stays() {
         let faults = tell(&pair);
         assert_eq!(reasons(&faults), [reason]);
         assert_eq!(faults[0].origin, origin(Source::File, "shop"));
+        assert!(!pem::is_note(&faults[0]));
         check(&certificates, &[("shop.example", "shop"), ("other.example", "other")]);
     }
     // Gone is gone: its last good one is not kept.
@@ -131,7 +132,9 @@ fn expired_certificate_is_used_and_told() {
         ca.until(&["old.example"], 2020).told(Source::File, "old", &[]),
         ca.until(&["shop.example"], 4000).told(Source::File, "shop", &[]),
     ];
-    assert_eq!(reasons(&certificates.told(Source::File, told)), ["expired"]);
+    let faults = certificates.told(Source::File, told);
+    assert_eq!(reasons(&faults), ["expired"]);
+    assert!(pem::is_note(&faults[0]));
     check(&certificates, &[("old.example", "old")]);
     let mut expiries = certificates.expiries();
     expiries.sort();
