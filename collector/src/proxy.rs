@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod failure;
+pub mod guard;
 pub mod refusal;
 pub mod route;
 pub mod service;
