@@ -47,11 +47,7 @@ const TABLE_VALUE: Table = table();
 /// The end of an exponential bucket in whole nanoseconds: a duration of whole nanoseconds is at most the bound
 /// exactly when it is at most this. No bound but the whole ones is within 2 ps of a whole nanosecond, and the
 /// roots are good for less than a thousandth of that.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "asserted, and the remainder of a division by a positive number"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "asserted")]
 const fn end_of(bucket: i32) -> u64 {
     let exponent = bucket + 1;
     let root = ROOTS[exponent.rem_euclid(PER_DOUBLING) as usize] as u128;
