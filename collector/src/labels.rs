@@ -48,8 +48,13 @@ impl Label {
     /// One of Podmeter's own labels.
     #[must_use]
     pub fn own(name: &str, value: impl Into<Arc<str>>) -> Self {
-        let name: Arc<str> = name.into();
-        Self { origin: Origin::Own, key: name.clone(), name, value: value.into() }
+        Self::own_shared(&name.into(), value.into())
+    }
+
+    /// The same with a name that many labels share.
+    #[must_use]
+    pub fn own_shared(name: &Arc<str>, value: Arc<str>) -> Self {
+        Self { origin: Origin::Own, key: name.clone(), name: name.clone(), value }
     }
 }
 
@@ -98,3 +103,12 @@ impl PartialEq for LabelSet {
 }
 
 impl Eq for LabelSet {}
+
+/// The longest beginning of `text` that has at most `max` bytes and ends at a character's end.
+pub(crate) fn cut(text: &str, max: usize) -> &str {
+    let mut end = max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

@@ -62,6 +62,10 @@ pub enum Scope {
     Node,
     /// Podmeter itself: `node`.
     Agent,
+    /// A pod behind the proxy, on whichever node: a pod's labels, and `proxy_node` for the node of the proxy.
+    Backend,
+    /// A route of the proxy: `node namespace route server_address http_route`.
+    Route,
 }
 
 /// One series family.

@@ -38,9 +38,7 @@ pub struct Point {
 /// One histogram sample.
 #[derive(Clone, Debug)]
 pub struct HistogramPoint {
-    /// Its family.
-    pub id: Id,
-    /// Which entity.
+    /// Which entity, an index into [`Snapshot::entities`].
     pub entity: u32,
     /// Labels beside the entity's.
     pub extra: Option<Arc<LabelSet>>,
@@ -54,7 +52,7 @@ pub struct Snapshot {
     taken: SystemTime,
     entities: Vec<Entity>,
     columns: Vec<Vec<Point>>,
-    histograms: Vec<HistogramPoint>,
+    histograms: Vec<Vec<HistogramPoint>>,
     /// Families that are left out, by their place in the table; empty for none.
     excluded: Arc<[bool]>,
 }
@@ -65,7 +63,7 @@ impl Default for Snapshot {
             taken: SystemTime::UNIX_EPOCH,
             entities: Vec::new(),
             columns: vec![Vec::new(); schema::COUNT],
-            histograms: Vec::new(),
+            histograms: vec![Vec::new(); schema::COUNT],
             excluded: Arc::default(),
         }
     }
@@ -97,14 +95,16 @@ impl Snapshot {
     }
 
     /// The histogram samples of one family.
-    pub fn histograms(&self, id: Id) -> impl Iterator<Item = &HistogramPoint> {
-        self.histograms.iter().filter(move |point| point.id == id)
+    #[must_use]
+    pub fn histograms(&self, id: Id) -> &[HistogramPoint] {
+        &self.histograms[id.index()]
     }
 
     /// How many series: a histogram counts once.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.columns.iter().map(Vec::len).sum::<usize>() + self.histograms.len()
+        let points = self.columns.iter().map(Vec::len).sum::<usize>();
+        points + self.histograms.iter().map(Vec::len).sum::<usize>()
     }
 
     /// Empties it for a new tick, keeping the buffers.
@@ -112,7 +112,7 @@ impl Snapshot {
         self.taken = taken;
         self.entities.clear();
         self.columns.iter_mut().for_each(Vec::clear);
-        self.histograms.clear();
+        self.histograms.iter_mut().for_each(Vec::clear);
     }
 
     /// Adds an entity and says which it is.
@@ -130,9 +130,15 @@ impl Snapshot {
     }
 
     /// Adds a histogram sample.
-    pub fn add_histogram(&mut self, id: Id, entity: u32, value: Arc<Histogram>) {
+    pub fn add_histogram(
+        &mut self,
+        id: Id,
+        entity: u32,
+        extra: Option<Arc<LabelSet>>,
+        value: Arc<Histogram>,
+    ) {
         if !self.is_excluded(id) {
-            self.histograms.push(HistogramPoint { id, entity, extra: None, value });
+            self.histograms[id.index()].push(HistogramPoint { entity, extra, value });
         }
     }
 

@@ -16,6 +16,14 @@ fn heading(scope: Scope) -> (&'static str, &'static str) {
         Scope::Pod => ("Pods", "Labels: those of a container without `container`."),
         Scope::Node => ("Node", "Label: `node`."),
         Scope::Agent => ("Podmeter itself", "Label: `node`."),
+        Scope::Backend => (
+            "Pods behind the proxy",
+            "Labels: those of a pod, then `proxy_node`, the node of the proxy that measured it. The pod may be on any node. What is beyond the configured number of series is one series of each family with `otel_metric_overflow=\"true\"` and the label `node` only.",
+        ),
+        Scope::Route => (
+            "Routes of the proxy",
+            "Labels: `node`, `namespace`, `route` (the Ingress, or the route's name in the file), `server_address` (the host as the route has it) and `http_route` (the path as the route has it); those that are empty are left out.",
+        ),
     }
 }
 
@@ -51,9 +59,14 @@ fn page() -> String {
          Samples have no timestamps, so that a gone pod's series end with the scrape that no longer has them. OpenMetrics answers have no\n\
          `_created` lines, which would add one for every counter; the protobuf format carries the same start times inside each sample.\n\
          Counters whose name has no `_total` are typed `unknown` there. Label keys that need it are written with underscores, or as they are\n\
-         (`\"label_app.kubernetes.io/name\"`) for a scraper that asks with `escaping=allow-utf-8`.\n",
+         (`\"label_app.kubernetes.io/name\"`) for a scraper that asks with `escaping=allow-utf-8`.\n\n\
+         The proxy's histograms are there twice: with the buckets of the OpenTelemetry conventions in every format, and as native histograms\n\
+         (schema 3) beside them in the protobuf format. Both count every request exactly. Exemplars, a trace id each, are in OpenMetrics and\n\
+         protobuf.\n",
     );
-    for scope in [Scope::Container, Scope::Pod, Scope::Node, Scope::Agent] {
+    for scope in
+        [Scope::Container, Scope::Pod, Scope::Node, Scope::Backend, Scope::Route, Scope::Agent]
+    {
         let (title, labels) = heading(scope);
         write!(page, "\n## {title}\n\n{labels}\n\n| Name | Kind | Unit | Further labels | Meaning | Source, v1 | Source, v2 |\n|---|---|---|---|---|---|---|\n").unwrap();
         page.extend(Id::all().map(Id::metric).filter(|metric| metric.scope == scope).map(row));

@@ -166,7 +166,7 @@ impl Contribute for Stats {
         }
         let durations =
             Arc::clone(&self.0.durations.lock().unwrap_or_else(PoisonError::into_inner));
-        snapshot.add_histogram(Series::ScrapeDuration.into(), agent, durations);
+        snapshot.add_histogram(Series::ScrapeDuration.into(), agent, None, durations);
     }
 }
 
@@ -201,10 +201,7 @@ mod tests {
                 .collect::<Vec<_>>(),
             [0.0, 0.0, 1.0]
         );
-        assert_eq!(
-            snapshot.histograms(Series::ScrapeDuration.into()).next().unwrap().value.count(),
-            1
-        );
+        assert_eq!(snapshot.histograms(Series::ScrapeDuration.into())[0].value.count(), 1);
         assert_eq!(stats.refused(Refusal::Internal), 1);
         assert_eq!(stats.refused(Refusal::Accept), 0);
     }

@@ -67,7 +67,7 @@ impl Emit<'_, '_> {
         self.count(Series::ProcessMaxFds, entity, observed.max_fds);
         self.time(Series::ProcessStart, entity, observed.started);
         if let Some(ticks) = &observed.ticks {
-            self.snapshot.add_histogram(Series::TickDuration.into(), entity, ticks.clone());
+            self.snapshot.add_histogram(Series::TickDuration.into(), entity, None, ticks.clone());
         }
         for (source, kind, count) in observed.errors.counts() {
             let extra = self.extras.of(&[("source", source.as_str()), ("kind", kind.as_str())]);

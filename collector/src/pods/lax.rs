@@ -11,6 +11,8 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub(super) use crate::labels::cut;
+
 /// Bytes of a text that are kept. Names end at 253, label values at 63; what is longer is an annotation,
 /// and the rules cut those shorter still.
 const MAX_TEXT: usize = 256;
@@ -50,15 +52,6 @@ macro_rules! expecting {
             f.write_str($what)
         }
     };
-}
-
-/// The longest beginning of `text` that has at most `max` bytes and ends at a character's end.
-pub(super) fn cut(text: &str, max: usize) -> &str {
-    let mut end = max.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// An object, or nothing when the value is anything else.

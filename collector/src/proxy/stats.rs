@@ -1,17 +1,38 @@
 //! What was measured: by pod, by route and by the proxy itself.
 //!
-//! Written by the workers without a lock, each to its own shard; added up when a snapshot is taken.
+//! Written by the workers without a lock, each to its own shard; added up when a snapshot is taken. What is
+//! known of a pod is in [`backend`], of a route in [`route`]; each has a [`combinations`] table of histograms by
+//! method and status, all of them together within one [`budget`]. The [`registry`] knows how long they stay.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+mod backend;
+mod base;
+mod budget;
+mod combinations;
+mod contribute;
+mod durations;
+mod registry;
+mod route;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use http::{Method, StatusCode};
+
+pub use backend::BackendStats;
+pub use route::RouteStats;
 
 use super::failure::Failure;
 use super::refusal::Refusal;
 use super::route::Route;
+use crate::histogram::cells::Shards;
 use crate::labels::LabelSet;
+use base::Base;
+use registry::Registry;
 
 /// A W3C trace id, for exemplars.
 pub type TraceId = [u8; 16];
@@ -70,61 +91,58 @@ pub struct Request<'a> {
 pub struct Stats(Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner;
+struct Inner {
+    base: Arc<Base>,
+    refused: Shards<Refused>,
+    scrapes: Arc<AtomicU64>,
+    /// Taken when routes and pods change and when a snapshot is taken, never for a request.
+    registry: Mutex<Registry>,
+}
+
+/// By [`Refusal`].
+#[derive(Debug)]
+struct Refused([AtomicU64; Refusal::ALL.len()]);
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 impl Stats {
     /// For this many workers and at most this many series of requests. `scrapes` counts what was served of
     /// `/metrics`: a gone pod's series stay until two more were.
     #[must_use]
-    pub fn new(
-        _node: &Arc<str>,
-        _workers: usize,
-        _series: usize,
-        _scrapes: Arc<AtomicU64>,
-    ) -> Self {
-        Self(Arc::new(Inner))
+    pub fn new(node: &Arc<str>, workers: usize, series: usize, scrapes: Arc<AtomicU64>) -> Self {
+        Self(Arc::new(Inner {
+            base: Arc::new(Base::new(node.clone(), workers, series)),
+            refused: Shards::new(workers),
+            scrapes,
+            registry: Mutex::default(),
+        }))
     }
 
     /// A pod's counts; the same ones for the same id, under its present labels.
     #[must_use]
-    pub fn backend(&self, _id: &str, _labels: Arc<LabelSet>) -> Arc<BackendStats> {
-        Arc::new(BackendStats)
+    pub fn backend(&self, id: &str, labels: Arc<LabelSet>) -> Arc<BackendStats> {
+        self.0.registry().backend(&self.0.base, id, labels, SystemTime::now())
     }
 
     /// A route's counts; the same ones for the same origin, host and path.
     #[must_use]
-    pub fn route(&self, _route: &Route) -> Arc<RouteStats> {
-        Arc::new(RouteStats)
+    pub fn route(&self, route: &Route) -> Arc<RouteStats> {
+        self.0.registry().route(&self.0.base, route, SystemTime::now())
     }
 
     /// Counts what the proxy refused.
-    pub fn refused(&self, _worker: usize, _reason: Refusal) {}
+    pub fn refused(&self, worker: usize, reason: Refusal) {
+        self.0.refused.of(worker).0[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-/// A pod's counts. Its series end when nobody holds it any more, after two more scrapes.
-#[derive(Debug)]
-pub struct BackendStats;
-
-impl BackendStats {
-    /// A connection was made, or was not.
-    pub fn connected(&self, _worker: usize, _took: Duration, _outcome: Result<(), Failure>) {}
-    /// An attempt begins.
-    pub fn began(&self, _worker: usize) {}
-    /// An attempt that began tells nothing: the request was not sent.
-    pub fn abandoned(&self, _worker: usize) {}
-    /// An attempt ended.
-    pub fn ended(&self, _worker: usize, _route: &RouteStats, _attempt: &Attempt<'_>) {}
-}
-
-/// A route's counts.
-#[derive(Debug)]
-pub struct RouteStats;
-
-impl RouteStats {
-    /// A request begins.
-    pub fn began(&self, _worker: usize) {}
-    /// A request ended.
-    pub fn ended(&self, _worker: usize, _request: &Request<'_>) {}
-    /// It was tried again.
-    pub fn retried(&self, _worker: usize) {}
+impl Inner {
+    /// A panic elsewhere leaves the registry whole: each change to it is one insertion or removal.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -176,6 +176,38 @@ table! {
     NodeLimitsRatio Node Gauge Ratio "podmeter_node_resource_limits_ratio" ["resource"]
         "Summed limits against what is allocatable; over 1 is overcommitted." "podmeter_node_resource_limits / kube_node_status_allocatable";
 
+    // What the proxy measured of a pod, whichever node it is on.
+    BackendDuration Backend Histogram Seconds "http_client_request_duration_seconds" ["http_request_method", "http_response_status_code", "error_type", "http_route"]
+        "Time from having a connection to the pod until the last byte of its answer, each attempt by itself; error_type is the status from 500 on, or why there is no whole answer." "";
+    BackendFirstByte Backend Histogram Seconds "podmeter_http_backend_first_byte_duration_seconds" []
+        "Time from having a connection to the pod until the head of its answer." "";
+    BackendConnect Backend Histogram Seconds "podmeter_http_backend_connect_duration_seconds" []
+        "Time that it took to connect to the pod; kept connections are not counted again." "";
+    BackendConnectErrors Backend Counter None "podmeter_http_backend_connect_errors_total" ["error_type"]
+        "Connections to the pod that could not be made." "";
+    BackendRequestBytes Backend Counter Bytes "podmeter_http_backend_request_bytes_total" []
+        "Bytes of requests' bodies that were sent to the pod." "";
+    BackendResponseBytes Backend Counter Bytes "podmeter_http_backend_response_bytes_total" []
+        "Bytes of answers' bodies that came from the pod." "";
+    BackendActive Backend Gauge None "http_client_active_requests" []
+        "Requests that the pod has and has not answered whole." "";
+    BackendErrors Backend Counter None "podmeter_http_backend_errors_total" ["error_type"]
+        "Attempts that ended without a whole answer, by why; answers with a status of 500 and above are whole." "";
+
+    // What the proxy measured of a route, as the clients saw it.
+    RouteDuration Route Histogram Seconds "http_server_request_duration_seconds" ["http_request_method", "http_response_status_code", "error_type"]
+        "Time from the head of a request until the client had taken the last byte of the answer; error_type is the status from 500 on, or why the proxy answered itself or the answer is not whole." "";
+    RouteActive Route Gauge None "http_server_active_requests" []
+        "Requests that are not answered whole yet." "";
+    RouteRequestBytes Route Counter Bytes "podmeter_http_route_request_bytes_total" []
+        "Bytes of requests' bodies." "";
+    RouteResponseBytes Route Counter Bytes "podmeter_http_route_response_bytes_total" []
+        "Bytes of answers' bodies." "";
+    RouteAdded Route Histogram Seconds "podmeter_proxy_added_seconds" []
+        "What of a request's time the proxy itself added: all that it did not spend waiting for a pod or for the client." "";
+    RouteRetries Route Counter None "podmeter_proxy_retries_total" []
+        "Further attempts at a pod after one that failed." "";
+
     // Podmeter itself.
     BuildInfo Agent Gauge None "podmeter_build_info" ["version", "cgroup"] "1, with Podmeter's version and the cgroup version it reads." "";
     ProcessCpu Agent Counter Seconds "process_cpu_seconds_total" [] "CPU time that Podmeter used." "/proc/self/stat";
@@ -200,4 +232,8 @@ table! {
     Scrapes Agent Counter None "podmeter_scrapes_total" ["format"] "Scrapes answered, by format." "";
     ScrapesRefused Agent Counter None "podmeter_http_requests_refused_total" ["reason"] "Requests to Podmeter's own endpoints that were refused, by reason." "";
     ScrapeDuration Agent Histogram Seconds "podmeter_scrape_duration_seconds" [] "Time that answering a scrape took, the tick it may have asked for included." "";
+    ProxyRefused Agent Counter None "podmeter_proxy_refused_total" ["reason"] "Requests and connections that the proxy refused or answered itself, by reason." "";
+    ProxySeriesOverflow Agent Counter None "podmeter_proxy_series_overflow_total" []
+        "Requests and attempts counted in the series with otel_metric_overflow=\"true\", because there are as many combinations of pod, route, method and status as are allowed." "";
+    AccessLogDropped Agent Counter None "podmeter_proxy_access_log_dropped_total" ["reason"] "Lines that are not in the access log: it was not written as fast as lines came (full), or could not be written (write)." "";
 }

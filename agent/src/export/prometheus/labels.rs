@@ -1,5 +1,6 @@
 //! Labels as bytes, rendered once for each label set and copied on every scrape.
 
+use collector::histogram::Exemplar;
 use collector::labels::{Label, LabelSet, Origin, RENDERINGS};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
@@ -36,7 +37,7 @@ impl Style {
             match self {
                 Self::ClassicText | Self::Utf8Text => text(&mut out, &name, &label.value),
                 Self::ClassicProtobuf | Self::Utf8Protobuf => {
-                    protobuf(&mut out, &name, &label.value);
+                    pair(&mut out, &name, &label.value);
                 }
             }
         }
@@ -106,8 +107,8 @@ pub(super) fn escape(out: &mut Vec<u8>, text: &str, quotes: bool) {
     }
 }
 
-/// `Metric.label`, number 1, each a `LabelPair` of name (1) and value (2).
-fn protobuf(out: &mut Vec<u8>, name: &str, value: &str) {
+/// `Metric.label` and `Exemplar.label`, both number 1, each a `LabelPair` of name (1) and value (2).
+pub(super) fn pair(out: &mut Vec<u8>, name: &str, value: &str) {
     let pair = string_len(name) + string_len(value);
     encode_key(1, WireType::LengthDelimited, out);
     encode_varint(pair as u64, out);
@@ -125,6 +126,16 @@ pub(super) fn string(out: &mut Vec<u8>, number: u32, value: &str) {
     encode_key(number, WireType::LengthDelimited, out);
     encode_varint(value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
+}
+
+/// A trace id as W3C's `traceparent` writes it.
+pub(super) fn trace_id(exemplar: &Exemplar) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(exemplar.trace) {
+        let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
 }
 
 /// A series' name as a person reads it, such as `podmeter_memory_limit_ratio{basis="working_set"}`.

@@ -3,10 +3,11 @@
 //! Written by hand on prost's primitives, since building the messages first would allocate several
 //! times for each sample. Field numbers stand beside the fields they number.
 
+mod histogram;
+
 use std::io;
 use std::time::SystemTime;
 
-use collector::histogram::Histogram;
 use collector::schema::{Id, Kernel, Kind, Metric, Series};
 use collector::snapshot::Snapshot;
 use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_varint, uint64};
@@ -113,29 +114,12 @@ fn histograms(
         let Some(entity) = entities.get(point.entity as usize) else { continue };
         let extra = point.extra.as_ref().map_or(&[][..], |extra| style.bytes(extra));
         value.clear();
-        histogram(&mut value, &point.value, &entity.start);
+        histogram::encode(&mut value, &point.value, &entity.start);
         metric(out, entity.labels, extra, 1 + encoded_len_varint(value.len() as u64) + value.len());
         // `Metric`: histogram 7.
         encode_key(7, WireType::LengthDelimited, out);
         encode_varint(value.len() as u64, out);
         out.extend_from_slice(&value);
-    }
-}
-
-/// `Histogram`: `sample_count` 1, `sample_sum` 2, bucket 3, `created_timestamp` 15.
-fn histogram(out: &mut Vec<u8>, value: &Histogram, start: &Start) {
-    uint64::encode(1, &value.count(), out);
-    double::encode(2, &value.sum(), out);
-    for (bound, count) in value.cumulative() {
-        encode_key(3, WireType::LengthDelimited, out);
-        encode_varint((uint64::encoded_len(1, &count) + DOUBLE) as u64, out);
-        // `Bucket`: `cumulative_count` 1, `upper_bound` 2.
-        uint64::encode(1, &count, out);
-        double::encode(2, &bound, out);
-    }
-    if let Some(timestamp) = start.timestamp() {
-        encode_key(15, WireType::LengthDelimited, out);
-        out.extend_from_slice(timestamp);
     }
 }
 

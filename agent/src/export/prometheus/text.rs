@@ -1,12 +1,13 @@
 //! The text formats: Prometheus' own, and OpenMetrics, which differs in the names and types of counters.
 
 use std::io;
+use std::time::SystemTime;
 
-use collector::histogram::Histogram;
+use collector::histogram::{Exemplar, Histogram};
 use collector::schema::{Id, Kind, Metric};
 use collector::snapshot::{Point, Snapshot};
 
-use super::labels::{Style, escape};
+use super::labels::{Style, escape, trace_id};
 use super::{Sink, base_name, declared_unit, number};
 
 /// Which of the two.
@@ -29,16 +30,14 @@ pub(super) fn render(
     for id in Id::all() {
         let metric = id.metric();
         let points = snapshot.points(id);
-        if points.is_empty()
-            && (metric.kind != Kind::Histogram || snapshot.histograms(id).next().is_none())
-        {
+        if points.is_empty() && snapshot.histograms(id).is_empty() {
             continue;
         }
         let out = sink.buffer();
         header(out, metric, dialect);
         family(out, metric.name, points, &entities, style);
         if metric.kind == Kind::Histogram {
-            histograms(out, snapshot, id, &entities, style);
+            histograms(out, snapshot, id, &Look { entities: &entities, style, dialect });
         }
         sink.family_done()?;
     }
@@ -113,31 +112,70 @@ fn series(out: &mut Vec<u8>, name: &[u8], labels: &[u8], extra: &[u8]) {
     out.push(b' ');
 }
 
-fn histograms(out: &mut Vec<u8>, snapshot: &Snapshot, id: Id, entities: &[&[u8]], style: Style) {
+/// How the histograms of a family are written.
+struct Look<'a> {
+    entities: &'a [&'a [u8]],
+    style: Style,
+    dialect: Dialect,
+}
+
+/// The names of a histogram's samples, put together once for a family.
+struct Names([String; 3]);
+
+/// Only the buckets with fixed bounds: these formats have no way to write an exponential part.
+fn histograms(out: &mut Vec<u8>, snapshot: &Snapshot, id: Id, look: &Look<'_>) {
     let mut extra = Vec::new();
+    let names =
+        Names(["_bucket", "_sum", "_count"].map(|suffix| [id.metric().name, suffix].concat()));
     for point in snapshot.histograms(id) {
-        let Some(labels) = entities.get(point.entity as usize) else { continue };
+        let Some(labels) = look.entities.get(point.entity as usize) else { continue };
         extra.clear();
-        extra.extend_from_slice(point.extra.as_ref().map_or(&[][..], |extra| style.bytes(extra)));
-        histogram(out, id.metric().name, labels, &mut extra, &point.value);
+        let own = point.extra.as_ref().map_or(&[][..], |extra| look.style.bytes(extra));
+        extra.extend_from_slice(own);
+        // Only OpenMetrics has exemplars.
+        let exemplar = match look.dialect {
+            Dialect::OpenMetrics => point.value.exemplar(),
+            Dialect::Prometheus => None,
+        };
+        histogram(out, &names, labels, &mut extra, (&point.value, exemplar));
     }
 }
 
-fn histogram(out: &mut Vec<u8>, name: &str, labels: &[u8], extra: &mut Vec<u8>, value: &Histogram) {
+fn histogram(
+    out: &mut Vec<u8>,
+    Names([bucket, sum, count]): &Names,
+    labels: &[u8],
+    extra: &mut Vec<u8>,
+    (value, shown): (&Histogram, Option<(usize, &Exemplar)>),
+) {
     let own = extra.len();
-    let bucket = [name, "_bucket"].concat();
-    for (bound, count) in value.cumulative() {
+    for (at, (bound, count)) in value.cumulative().enumerate() {
         extra.truncate(own);
         extra.extend_from_slice(if own == 0 { b"le=\"" } else { b",le=\"" });
         number::write_float(extra, bound);
         extra.push(b'"');
         series(out, bucket.as_bytes(), labels, extra);
         number::write(out, count as f64);
+        if let Some((_, shown)) = shown.filter(|(bucket, _)| *bucket == at) {
+            exemplar(out, shown);
+        }
         out.push(b'\n');
     }
-    for (suffix, value) in [("_sum", value.sum()), ("_count", value.count() as f64)] {
-        series(out, [name, suffix].concat().as_bytes(), labels, &extra[..own]);
+    for (name, value) in [(sum, value.sum()), (count, value.count() as f64)] {
+        series(out, name.as_bytes(), labels, &extra[..own]);
         number::write(out, value);
         out.push(b'\n');
+    }
+}
+
+/// ` # {trace_id="…"} value timestamp`, the time in seconds with milliseconds.
+fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
+    out.extend_from_slice(b" # {trace_id=\"");
+    out.extend_from_slice(&trace_id(exemplar));
+    out.extend_from_slice(b"\"} ");
+    number::write(out, exemplar.value);
+    if let Ok(since) = exemplar.time.duration_since(SystemTime::UNIX_EPOCH) {
+        out.push(b' ');
+        number::write(out, since.as_millis() as f64 / 1e3);
     }
 }

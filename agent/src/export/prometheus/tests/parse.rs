@@ -10,6 +10,8 @@ pub(super) struct Family {
     pub(super) kind: String,
     pub(super) unit: String,
     pub(super) samples: Vec<Sample>,
+    /// By the place of their sample.
+    pub(super) exemplars: BTreeMap<usize, Exemplar>,
 }
 
 pub(super) type Labels = BTreeMap<String, String>;
@@ -20,6 +22,14 @@ pub(super) struct Sample {
     pub(super) name: String,
     pub(super) labels: Labels,
     pub(super) value: f64,
+}
+
+/// What stands behind a sample of OpenMetrics.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Exemplar {
+    pub(super) labels: Labels,
+    pub(super) value: f64,
+    pub(super) timestamp: f64,
 }
 
 pub(super) fn families(text: &[u8], open: bool) -> Vec<Family> {
@@ -53,6 +63,12 @@ pub(super) fn families(text: &[u8], open: bool) -> Vec<Family> {
             }
         } else {
             let family = families.last_mut().expect("a family");
+            let (line, exemplar) =
+                line.split_once(" # ").map_or((line, None), |(line, rest)| (line, Some(rest)));
+            if let Some(text) = exemplar {
+                assert!(open && line.contains("_bucket{"), "an exemplar: {line}");
+                family.exemplars.insert(family.samples.len(), self::exemplar(text));
+            }
             let sample = sample(line);
             assert!(belongs(family, &sample.name, open), "{} in {}", sample.name, family.name);
             family.samples.push(sample);
@@ -81,6 +97,19 @@ fn sample(line: &str) -> Sample {
     let value = value.strip_prefix(' ').expect("one space");
     assert!(!value.contains(' '), "a timestamp: {line}");
     Sample { name: line[..end].to_owned(), labels, value: value.parse().expect("a number") }
+}
+
+fn exemplar(text: &str) -> Exemplar {
+    let (labels, rest) = labels(text.strip_prefix('{').expect("labels"));
+    let length: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+    assert!(length <= 128, "OpenMetrics allows no more: {text}");
+    let (value, timestamp) =
+        rest.strip_prefix(' ').expect("one space").split_once(' ').expect("a timestamp");
+    Exemplar {
+        labels,
+        value: value.parse().expect("a number"),
+        timestamp: timestamp.parse().expect("a number"),
+    }
 }
 
 /// What stands between the braces, and what follows them.
