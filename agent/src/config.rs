@@ -6,12 +6,14 @@
 
 mod faults;
 pub mod file;
+mod proxy;
 mod section;
 mod settings;
 
 use std::path::Path;
 
 pub use faults::Faults;
+pub use proxy::{Proxy, fixed};
 pub(crate) use settings::checked_interval;
 pub use settings::{Host, LogSettings, Settings, Source};
 

@@ -111,6 +111,7 @@ fn settings(flags: &Demo, log: LogSettings, address: SocketAddr, tree: Option<&T
         labels: labels::Settings::default(),
         exclude: GlobSet::empty(),
         log,
+        proxy: None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The file as written: which keys there are and of what kind. What they mean is [`super::settings`]'s business.
 
+mod keys;
+
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -9,43 +11,14 @@ use std::time::Duration;
 use collector::pods::labels::Filter;
 use serde_json::Value;
 
-use super::Faults;
+pub use self::keys::{KEYS, Key};
+use super::proxy::Proxy;
 use super::section::Section;
+use super::{Faults, proxy};
 use crate::cli::LogFormat;
 
 /// Far more than any sensible file has; a wrong path (a device, a log) is refused instead of read.
 const MAX_BYTES: u64 = 256 * 1024;
-
-/// One key, for the docs page and the hints.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// Dotted path.
-    pub path: &'static str,
-    /// The default as one would write it; empty where it depends on the place.
-    pub default: &'static str,
-}
-
-/// Every key there is, in the order of the docs page.
-pub const KEYS: &[Key] = &[
-    Key { path: "node", default: "" },
-    Key { path: "interval", default: "10s" },
-    Key { path: "listen", default: "[\"0.0.0.0:9464\"]" },
-    Key { path: "standalone", default: "false" },
-    Key { path: "cgroup.root", default: "/sys/fs/cgroup" },
-    Key { path: "cgroup.subtree", default: "/" },
-    Key { path: "proc", default: "/proc" },
-    Key { path: "kubernetes.kubeconfig", default: "" },
-    Key { path: "kubernetes.namespace_labels", default: "[]" },
-    Key { path: "labels.include", default: "[]" },
-    Key { path: "labels.exclude", default: "[]" },
-    Key { path: "labels.max_count", default: "24" },
-    Key { path: "labels.max_length", default: "128" },
-    Key { path: "annotations.include", default: "[]" },
-    Key { path: "annotations.exclude", default: "[]" },
-    Key { path: "metrics.exclude", default: "[]" },
-    Key { path: "log.filter", default: "info" },
-    Key { path: "log.format", default: "text" },
-];
 
 /// What was written. `None` is a key that is not there.
 #[derive(Debug, Default, PartialEq)]
@@ -67,6 +40,7 @@ pub struct File {
     pub metrics_exclude: Vec<String>,
     pub log_filter: Option<String>,
     pub log_format: Option<LogFormat>,
+    pub proxy: Proxy,
 }
 
 /// Reads the file at `path`; whatever is wrong goes to `faults`.
@@ -138,7 +112,7 @@ fn sections(value: Value, faults: &mut Faults) -> File {
         interval: top.duration("interval"),
         standalone: top.flag("standalone"),
         proc: top.text("proc").map(PathBuf::from),
-        listen: addresses(&mut top),
+        listen: addresses(&mut top, "listen", 9464),
         ..File::default()
     };
     top.inside("cgroup", |cgroup| {
@@ -163,6 +137,7 @@ fn sections(value: Value, faults: &mut Faults) -> File {
             <LogFormat as clap::ValueEnum>::from_str(text, false).ok()
         });
     });
+    file.proxy = top.inside("proxy", proxy::read);
     top.finish();
     file
 }
@@ -174,16 +149,21 @@ fn filter(section: &mut Section<'_>) -> Filter {
     }
 }
 
-fn addresses(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
-    let texts = section.texts("listen")?;
+/// Addresses with ports; `port` is the one that is proposed where there is none.
+pub(super) fn addresses(
+    section: &mut Section<'_>,
+    key: &'static str,
+    port: u16,
+) -> Option<Vec<SocketAddr>> {
+    let texts = section.texts(key)?;
     let mut addresses = Vec::with_capacity(texts.len());
     for (at, text) in texts.iter().enumerate() {
         if let Ok(address) = text.parse() {
             addresses.push(address);
         } else {
-            let hint = address_hint(text);
+            let hint = address_hint(text, port);
             section.fault(
-                "listen",
+                key,
                 at,
                 format_args!("{text:?} is not an address with a port; write {hint:?}"),
             );
@@ -193,13 +173,13 @@ fn addresses(section: &mut Section<'_>) -> Option<Vec<SocketAddr>> {
 }
 
 /// What was probably meant: a port alone, or an address alone.
-fn address_hint(text: &str) -> String {
+fn address_hint(text: &str, default: u16) -> String {
     let text = text.trim_start_matches("http://").trim_matches('/');
     if let Ok(port) = text.trim_start_matches([':', '*']).parse::<u16>() {
         return format!("0.0.0.0:{port}");
     }
     match text.parse::<std::net::IpAddr>() {
-        Ok(ip) => SocketAddr::new(ip, 9464).to_string(),
-        Err(_) => "0.0.0.0:9464".to_owned(),
+        Ok(ip) => SocketAddr::new(ip, default).to_string(),
+        Err(_) => format!("0.0.0.0:{default}"),
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! serde's `deny_unknown_fields` stops at the first fault, and one start should show all of them.
 
+mod lists;
+mod quantities;
+
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,8 +13,6 @@ use super::{Faults, file};
 
 /// Names this similar (Jaro-Winkler, 0 to 1) are taken for a slip of the pen.
 const SIMILAR: f64 = 0.8;
-/// Most entries of one list.
-const MAX_LIST: usize = 256;
 
 /// A mapping of the file and where it stands.
 pub(super) struct Section<'a> {
@@ -128,36 +129,15 @@ impl<'a> Section<'a> {
         number
     }
 
-    /// A list of texts; a single text stands for a list of one.
-    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        let values = match self.take(key)? {
-            Value::Array(values) if values.len() > MAX_LIST => {
-                return self.wrong(key, format_args!("more than {MAX_LIST} entries"));
-            }
-            Value::Array(values) => values,
-            text @ Value::String(_) => vec![text],
-            other => {
-                return self.wrong(
-                    key,
-                    format_args!("{} where a list is expected; write [\"a\", \"b\"]", kind(&other)),
-                );
-            }
-        };
-        let mut texts = Vec::with_capacity(values.len());
-        for (at, value) in values.into_iter().enumerate() {
-            match value {
-                Value::String(text) if !text.is_empty() => texts.push(text),
-                other => {
-                    self.fault(key, at, format_args!("{} where a text is expected", kind(&other)));
-                }
-            }
-        }
-        Some(texts)
-    }
-
     /// Adds a fault of entry `at` of a list.
     pub(super) fn fault(&mut self, key: &str, at: usize, text: impl std::fmt::Display) {
         self.faults.add(&format!("{}[{at}]", self.full(key)), text);
+    }
+
+    /// Adds a fault of the mapping as a whole.
+    pub(super) fn wrong_here<T>(&mut self, text: impl std::fmt::Display) -> Option<T> {
+        self.faults.add(&self.path, text);
+        None
     }
 
     /// Reports what nobody asked for.
@@ -183,13 +163,19 @@ impl<'a> Section<'a> {
         elsewhere.map(|known| known.path.to_owned())
     }
 
+    /// Whether something is written under `key`, that is not read yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(|value| !value.is_null())
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.asked.push(key);
         // `key:` with nothing behind it is what remains when a value is commented out: the default.
         self.values.remove(key).filter(|value| !value.is_null())
     }
 
-    fn wrong<T>(&mut self, key: &str, text: impl std::fmt::Display) -> Option<T> {
+    /// Adds a fault of one key.
+    pub(super) fn wrong<T>(&mut self, key: &str, text: impl std::fmt::Display) -> Option<T> {
         self.faults.add(&self.full(key), text);
         None
     }

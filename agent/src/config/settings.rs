@@ -10,8 +10,8 @@ use collector::{cgroup, join, sampler};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
-use super::Faults;
 use super::file::File;
+use super::{Faults, Proxy};
 use crate::cli::{Launch, Log, LogFormat};
 
 /// Where the agent listens unless told otherwise.
@@ -43,6 +43,8 @@ pub struct Settings {
     pub exclude: GlobSet,
     /// How to log.
     pub log: LogSettings,
+    /// What the reverse proxy does; `None` when it listens nowhere.
+    pub proxy: Option<Proxy>,
 }
 
 /// Who knows the pods' names and labels.
@@ -141,10 +143,13 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
             );
         }
     }
+    let node = node(filled(launch.node.as_ref()).or(file.node), &source, host, faults);
+    let listen = listen(&launch.listen, file.listen, faults);
+    let proxy = file.proxy.checked(&node, &listen, source != Source::Standalone, faults);
     Settings {
-        node: node(filled(launch.node.as_ref()).or(file.node), &source, host, faults),
+        node,
         interval,
-        listen: listen(&launch.listen, file.listen, faults),
+        listen,
         cgroup: cgroup::Config {
             root: directory(
                 "cgroup.root",
@@ -160,6 +165,7 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         labels,
         exclude: globs("metrics.exclude", &file.metrics_exclude, faults),
         log: LogSettings::new(&launch.log, file.log_filter, file.log_format, faults),
+        proxy,
     }
 }
 

@@ -189,17 +189,16 @@ fn named_file_that_is_missing_is_a_fault() {
 /// A file in which every key has the default that [`KEYS`] tells.
 fn defaults_written_out() -> String {
     let mut lines = Vec::new();
-    let mut section = "";
+    let mut open: Vec<&str> = Vec::new();
     for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
-        let Some((outer, inner)) = key.path.split_once('.') else {
-            lines.push(format!("{}: {}", key.path, key.default));
-            continue;
-        };
-        if outer != section {
-            lines.push(format!("{outer}:"));
+        let mut path: Vec<&str> = key.path.split('.').collect();
+        let last = path.pop().unwrap();
+        let shared = open.iter().zip(&path).take_while(|(a, b)| a == b).count();
+        for (depth, section) in path.iter().enumerate().skip(shared) {
+            lines.push(format!("{}{section}:", "  ".repeat(depth)));
         }
-        section = outer;
-        lines.push(format!("  {inner}: {}", key.default));
+        lines.push(format!("{}{last}: {}", "  ".repeat(path.len()), key.default));
+        open = path;
     }
     lines.join("\n")
 }
@@ -210,6 +209,13 @@ fn defaults_that_are_told_are_the_ones_in_force() {
     let silent = settings("", &standalone(), &host()).unwrap();
     assert_eq!(format!("{written:?}"), format!("{silent:?}"));
     assert_eq!(silent.log, LogSettings { filter: "info".to_owned(), format: LogFormat::Text });
+    let file = |text: &str| {
+        let mut faults = Faults::default();
+        let file = parse("podmeter.yaml", text, &mut faults);
+        assert!(faults.is_empty(), "{faults}");
+        file
+    };
+    assert_eq!(file(&defaults_written_out()).proxy, Proxy::default());
 }
 
 #[test]
@@ -241,15 +247,19 @@ fn docs_page_has_every_key_with_its_default_and_no_other() {
 }
 
 #[test]
-fn example_of_the_docs_page_is_valid() {
+fn examples_of_the_docs_page_are_valid() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))
             .unwrap();
-    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let mut faults = Faults::default();
-    let file = parse("example", example, &mut faults);
-    assert!(faults.is_empty(), "{faults}");
-    assert_ne!(file, File::default());
+    let examples: Vec<&str> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 2);
+    for example in examples {
+        let mut faults = Faults::default();
+        let file = parse("example", example, &mut faults);
+        assert!(faults.is_empty(), "{faults}");
+        assert_ne!(file, File::default());
+    }
 }
 
 proptest::proptest! {

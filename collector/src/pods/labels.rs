@@ -315,6 +315,22 @@ fn strongest(globs: &[GlobMatcher], key: &str) -> Option<usize> {
     globs.iter().filter(|glob| glob.is_match(key)).map(literal).max()
 }
 
+/// The labels of something whose labels stand in the settings, named and sorted as a pod's are. All of them go.
+pub fn written<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Label> {
+    let origin = Origin::PodLabel;
+    let mut labels: Vec<Label> = pairs
+        .into_iter()
+        .map(|(key, value)| Label {
+            origin,
+            key: key.into(),
+            name: format!("{}{}", origin.prefix(), sanitised(key)).into(),
+            value: value.into(),
+        })
+        .collect();
+    settle_conflicts(&mut labels);
+    labels
+}
+
 /// As kube-state-metrics does: what formats do not allow becomes `_`, then `camelCase` becomes `snake_case`.
 fn sanitised(key: &str) -> String {
     let mut name = String::with_capacity(key.len() + 4);

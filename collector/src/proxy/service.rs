@@ -45,7 +45,7 @@ pub enum State {
 }
 
 /// One pod behind a Service's port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// What stays the same while it is the same pod: the uid, or the address where there is none.
     pub id: Arc<str>,
@@ -62,7 +62,7 @@ pub struct Endpoint {
 }
 
 /// Everything known of a Service's port; replaces what was known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
     /// What its pods speak.
     pub protocol: Protocol,

@@ -90,6 +90,19 @@ fn names_are_made_as_kube_state_metrics_makes_them() {
 }
 
 #[test]
+fn written_labels_are_named_as_a_pods_and_none_is_left_out() {
+    let labels = written([("pod-template-hash", "x"), ("a.b", "1"), ("a-b", "2")]);
+    let pairs: Vec<_> = labels.iter().map(|label| (&*label.name, &*label.value)).collect();
+    let expected = [
+        ("label_a_b_conflict1", "2"),
+        ("label_a_b_conflict2", "1"),
+        ("label_pod_template_hash", "x"),
+    ];
+    assert_eq!(pairs, expected);
+    assert!(labels.iter().all(|label| label.origin == Origin::PodLabel));
+}
+
+#[test]
 fn colliding_names_are_all_numbered_in_key_order() {
     let labels = [("a.b", "3"), ("a-b", "2"), ("a/b", "1"), ("c", "4")];
     let (labels, _) = Rules::new(&Settings::default()).unwrap().pod(&map(&labels), &Map::default());
