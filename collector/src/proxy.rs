@@ -4,8 +4,9 @@
 //! file) as plain data ([`route`], [`service`], [`tls`]) and is told to a [`control::Control`], which
 //! compiles it and swaps it in. Requests flow one way: [`listen`] accepts, [`guard`] refuses what is no honest
 //! request, [`forward`] asks the [`table`] for the route, [`balance`] for the pod, [`backend`] for a connection,
-//! and tells [`stats`] how it went.
+//! and tells [`stats`] and, if there is one, the [`access_log`] how it went.
 
+pub mod access_log;
 pub mod control;
 pub mod failure;
 pub mod refusal;
