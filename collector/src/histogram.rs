@@ -130,3 +130,21 @@ impl Histogram {
         self.bounds.partition_point(|bound| *bound < value)
     }
 }
+
+impl Exemplar {
+    /// The trace id as `traceparent` writes it.
+    #[must_use]
+    pub fn trace_text(&self) -> [u8; 32] {
+        trace_text(self.trace)
+    }
+}
+
+/// A W3C trace id in hexadecimal digits.
+pub(crate) fn trace_text(trace: [u8; 16]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(trace) {
+        let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+    }
+    text
+}

@@ -4,8 +4,9 @@
 //! file) as plain data ([`route`], [`service`]) and is told to a [`control::Told`], which compiles it and swaps
 //! it in ([`live`], [`table`], [`tls`]). Requests flow one way: [`listen`] accepts, [`guard`] refuses what is no
 //! honest request, [`forward`] asks the [`table`] for the route, [`balance`] for the pod, [`backend`] for a
-//! connection, and tells [`stats`] how it went. [`start`] puts it all together.
+//! connection, and tells [`stats`] and, if there is one, the [`access_log`] how it went. [`start`] puts it all together.
 
+pub mod access_log;
 pub mod affinity;
 mod backend;
 mod balance;
@@ -26,8 +27,8 @@ pub mod settings;
 pub mod start;
 pub mod stats;
 pub mod table;
-pub mod tls;
-pub mod trace;
 #[cfg(test)]
 mod tests;
+pub mod tls;
+pub mod trace;
 mod worker;

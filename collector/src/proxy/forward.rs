@@ -10,8 +10,8 @@ mod download;
 mod flow;
 mod idle;
 mod request;
-pub(crate) mod upload;
 mod upgrade;
+pub(crate) mod upload;
 mod whole;
 
 use std::sync::Arc;

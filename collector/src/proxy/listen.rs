@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::refusal::Refusal;
 use super::worker::Worker;
 use connection::Accepted;
-pub use socket::{BindError, Socket};
 pub(crate) use socket::bind;
+pub use socket::{BindError, Socket};
 
 /// How long to wait when the kernel gives no connection, most often for want of files.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
@@ -36,7 +36,11 @@ pub struct Stop {
 }
 
 /// Serves until told to stop, and then until the last request has ended or the time is over.
-pub(crate) async fn run(worker: Arc<Worker>, sockets: Vec<Socket>, stop: Stop) -> std::io::Result<()> {
+pub(crate) async fn run(
+    worker: Arc<Worker>,
+    sockets: Vec<Socket>,
+    stop: Stop,
+) -> std::io::Result<()> {
     let end = CancellationToken::new();
     let mut loops = Vec::with_capacity(sockets.len());
     for socket in sockets {
@@ -110,12 +114,7 @@ fn admit(
     end: &CancellationToken,
 ) {
     let _ = stream.set_nodelay(true);
-    let accepted = Accepted {
-        worker: worker.clone(),
-        peer,
-        is_tls,
-        drain: drain.clone(),
-        end: end.clone(),
-    };
+    let accepted =
+        Accepted { worker: worker.clone(), peer, is_tls, drain: drain.clone(), end: end.clone() };
     worker.tasks.spawn(accepted.serve(stream));
 }

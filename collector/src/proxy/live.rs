@@ -171,7 +171,8 @@ impl Registry {
         }
         // What the file told stays told, since it is told only once; the API server is asked again.
         told.retain(|key, _| wanted.contains(key) || key.namespace.is_empty());
-        let again: Vec<_> = told.iter().map(|(key, service)| (key.clone(), service.clone())).collect();
+        let again: Vec<_> =
+            told.iter().map(|(key, service)| (key.clone(), service.clone())).collect();
         for (key, service) in again {
             if state.services.get(&key).is_some_and(|live| live.pods.load().is_none()) {
                 self.arrange(state, &key, Some(&service));
@@ -232,7 +233,8 @@ impl Registry {
         let Some(live) = state.services.get(key).cloned() else { return };
         let mut pods = Pods::default();
         if let Some(service) = service {
-            let is_ours = |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
+            let is_ours =
+                |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
             if let Some(ours) = service.endpoints.iter().find(is_ours) {
                 state.zone.clone_from(&ours.zone);
             }

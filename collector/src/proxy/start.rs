@@ -76,7 +76,11 @@ impl Proxy {
     ///
     /// # Errors
     /// When an address or a file of the settings cannot be used.
-    pub fn open(settings: Settings, stats: Stats, awaited: BTreeSet<Source>) -> Result<Self, Error> {
+    pub fn open(
+        settings: Settings,
+        stats: Stats,
+        awaited: BTreeSet<Source>,
+    ) -> Result<Self, Error> {
         let workers = workers(&settings);
         let mut sockets: Vec<Vec<Socket>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -168,8 +172,7 @@ impl Thread {
     /// When the kernel gives no event queue.
     pub fn block(self, stop: Stop) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let worker =
-            Worker { index: self.index, shared: self.shared, tasks: TaskTracker::new() };
+        let worker = Worker { index: self.index, shared: self.shared, tasks: TaskTracker::new() };
         runtime.block_on(listen::run(Arc::new(worker), self.sockets, stop))
     }
 }

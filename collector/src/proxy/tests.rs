@@ -71,9 +71,8 @@ fn an_answer_that_breaks_off_is_never_taken_for_whole() {
     // What was there already may or may not have been sent on; all ten bytes can never be.
     assert!(answer.is_empty() || answer.ends_with("half"), "{answer}");
 
-    let pod = Pod::answering_once(
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n",
-    );
+    let pod =
+        Pod::answering_once("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
     let proxy = Running::start(&[&pod]);
     let answer = proxy.connect().read_after(&request("GET", "/").text());
     assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
@@ -93,13 +92,18 @@ fn no_route_and_no_pod_say_so_themselves() {
 fn what_pods_do_wrong_has_a_status_and_a_reason() {
     let cases = [
         ("garbage", 502, "bad_response"),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", 502, "bad_response"),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            502,
+            "bad_response",
+        ),
         ("", 502, "reset"),
     ];
     for (said, status, reason) in cases {
         let pod = Pod::answering_once(said);
         let proxy = Running::start(&[&pod]);
-        let answer = proxy.connect().ask(&request("POST", "/").header("Content-Length", "0").text());
+        let answer =
+            proxy.connect().ask(&request("POST", "/").header("Content-Length", "0").text());
         assert_eq!(
             (answer.status, answer.header("podmeter-reason")),
             (status, Some(reason)),

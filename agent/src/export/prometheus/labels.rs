@@ -1,6 +1,5 @@
 //! Labels as bytes, rendered once for each label set and copied on every scrape.
 
-use collector::histogram::Exemplar;
 use collector::labels::{Label, LabelSet, Origin, RENDERINGS};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
@@ -126,16 +125,6 @@ pub(super) fn string(out: &mut Vec<u8>, number: u32, value: &str) {
     encode_key(number, WireType::LengthDelimited, out);
     encode_varint(value.len() as u64, out);
     out.extend_from_slice(value.as_bytes());
-}
-
-/// A trace id as W3C's `traceparent` writes it.
-pub(super) fn trace_id(exemplar: &Exemplar) -> [u8; 32] {
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(exemplar.trace) {
-        let digit = |half: u8| b"0123456789abcdef"[usize::from(half)];
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
-    }
-    text
 }
 
 /// A series' name as a person reads it, such as `podmeter_memory_limit_ratio{basis="working_set"}`.

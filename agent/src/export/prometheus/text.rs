@@ -7,7 +7,7 @@ use collector::histogram::{Exemplar, Histogram};
 use collector::schema::{Id, Kind, Metric};
 use collector::snapshot::{Point, Snapshot};
 
-use super::labels::{Style, escape, trace_id};
+use super::labels::{Style, escape};
 use super::{Sink, base_name, declared_unit, number};
 
 /// Which of the two.
@@ -171,7 +171,7 @@ fn histogram(
 /// ` # {trace_id="…"} value timestamp`, the time in seconds with milliseconds.
 fn exemplar(out: &mut Vec<u8>, exemplar: &Exemplar) {
     out.extend_from_slice(b" # {trace_id=\"");
-    out.extend_from_slice(&trace_id(exemplar));
+    out.extend_from_slice(&exemplar.trace_text());
     out.extend_from_slice(b"\"} ");
     number::write(out, exemplar.value);
     if let Ok(since) = exemplar.time.duration_since(SystemTime::UNIX_EPOCH) {

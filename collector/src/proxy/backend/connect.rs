@@ -81,13 +81,12 @@ impl Connector {
     }
 
     async fn dial(&self, backend: &Backend, protocol: Protocol) -> Result<Stream, Failure> {
-        let stream = TcpStream::connect(backend.key.address).await.map_err(|error| {
-            match error.kind() {
+        let stream =
+            TcpStream::connect(backend.key.address).await.map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
                 io::ErrorKind::TimedOut => Failure::ConnectTimeout,
                 _ => Failure::ConnectFailed,
-            }
-        })?;
+            })?;
         // Without it the kernel holds small writes back; the pod would look slow.
         let _ = stream.set_nodelay(true);
         let Some(name) = &backend.key.tls else {

@@ -82,7 +82,10 @@ impl Link {
     ///
     /// # Errors
     /// The request comes back when nothing of it was sent.
-    pub(crate) async fn send(&mut self, request: Request<Upload>) -> Result<Response<Incoming>, Unsent> {
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, Unsent> {
         let Self { sender, connection, gate, ended, .. } = self;
         gate.expect();
         let mut sending = pin!(sender.try_send_request(request));

@@ -30,14 +30,8 @@ fn pods(ready: &[Arc<Backend>], terminating: &[Arc<Backend>]) -> Pods {
     }
 }
 
-const CHOICE: Choice<'_> = Choice {
-    worker: 0,
-    balance: Balance::PeakEwma,
-    most: 100,
-    now: 0,
-    tried: &[],
-    session: None,
-};
+const CHOICE: Choice<'_> =
+    Choice { worker: 0, balance: Balance::PeakEwma, most: 100, now: 0, tried: &[], session: None };
 
 fn chosen(pods: &Pods, choice: &Choice<'_>) -> Result<u16, Refusal> {
     pods.claim(choice).map(|busy| busy.backend().key.address.port())

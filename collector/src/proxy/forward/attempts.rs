@@ -213,9 +213,7 @@ impl Attempts<'_> {
                 Way::Link(link) if self.is_upgrade => {
                     upgrade::send(self.worker, link, request).await.map(|answer| (answer, None))
                 }
-                Way::Link(mut link) => {
-                    link.send(request).await.map(|answer| (answer, Some(link)))
-                }
+                Way::Link(mut link) => link.send(request).await.map(|answer| (answer, Some(link))),
                 Way::Shared(mut sender) => {
                     sender.try_send_request(over_http2(request)).await.map(|answer| (answer, None))
                 }
@@ -234,7 +232,8 @@ impl Attempts<'_> {
 
     /// A wait cut to what is left of the whole request's time, and what it is when it was too short.
     fn within(&self, wait: Duration, late: Failure) -> (Duration, Failure) {
-        let left = self.deadline.map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
+        let left =
+            self.deadline.map(|at| at.saturating_duration_since(tokio::time::Instant::now()));
         match left {
             Some(left) if left < wait => (left, Failure::RequestTimeout),
             _ => (wait, late),

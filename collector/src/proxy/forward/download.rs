@@ -80,7 +80,10 @@ impl Download {
         Poll::Ready(Some(Err(CutOff(failure))))
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match &mut self.link {
             Some(link) => link.poll_body(&mut self.body, cx),
             None => Pin::new(&mut self.body).poll_frame(cx),

@@ -106,9 +106,7 @@ impl Body for Upload {
                         client.left = left;
                         Poll::Ready(Some(Ok(frame)))
                     }
-                    None => {
-                        Poll::Ready(Some(Err(client.meter.break_off(Refusal::BodyTooLarge))))
-                    }
+                    None => Poll::Ready(Some(Err(client.meter.break_off(Refusal::BodyTooLarge)))),
                 }
             }
         }
@@ -119,6 +117,8 @@ impl Body for Upload {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.client.as_ref().map_or_else(|| SizeHint::with_exact(0), |client| client.body.size_hint())
+        self.client
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), |client| client.body.size_hint())
     }
 }

@@ -112,8 +112,7 @@ impl Accepted {
         }
         let wait = self.worker.settings().timeouts.client_head;
         let accept = self.worker.shared.acceptor.accept(stream);
-        let (stream, session) =
-            timeout(wait, accept).await.map_err(|_| Refusal::Handshake)??;
+        let (stream, session) = timeout(wait, accept).await.map_err(|_| Refusal::Handshake)??;
         self.speak(stream, peer, permit, Some(session)).await
     }
 

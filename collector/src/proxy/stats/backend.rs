@@ -96,6 +96,12 @@ impl BackendStats {
         totals.shards.of(worker).active.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An attempt that began tells nothing: its request was not sent.
+    pub fn abandoned(&self, worker: usize) {
+        let (totals, _) = self.places();
+        totals.shards.of(worker).active.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// An attempt ended.
     pub fn ended(&self, worker: usize, route: &RouteStats, attempt: &Attempt<'_>) {
         let (totals, own) = self.places();

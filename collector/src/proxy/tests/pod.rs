@@ -45,8 +45,7 @@ impl Pod {
     /// Agrees to become something else, and says everything again.
     pub(super) fn upgrading() -> Self {
         Self::serve(|stream, _| {
-            let answer =
-                "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
+            let answer = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
             if read(stream).is_some() {
                 stream.write_all(answer.as_bytes()).unwrap();
                 let mut buffer = [0; 1024];

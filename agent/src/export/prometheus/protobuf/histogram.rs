@@ -7,7 +7,7 @@ use prost::encoding::{
     WireType, double, encode_key, encode_varint, encoded_len_varint, sint32, sint64, uint32, uint64,
 };
 
-use super::super::labels::{pair, trace_id};
+use super::super::labels::pair;
 use super::{DOUBLE, Start};
 
 /// What counts as zero. Nothing but zero itself is this small, but a scraper knows a native histogram without
@@ -104,7 +104,7 @@ fn small(buckets: usize) -> u32 {
 /// `Exemplar`: label 1, value 2, timestamp 3.
 fn exemplar(exemplar: &Exemplar) -> Vec<u8> {
     let mut out = Vec::new();
-    let trace = trace_id(exemplar);
+    let trace = exemplar.trace_text();
     pair(&mut out, "trace_id", std::str::from_utf8(&trace).unwrap_or_default());
     double::encode(2, &exemplar.value, &mut out);
     // Numbered as a counter's start is.
