@@ -28,6 +28,7 @@ use tracing::{info, warn};
 use crate::cli::Launch;
 use crate::config::{self, Host, Settings, Source};
 use crate::logs;
+use crate::proxy::run::{self, Bound, Running};
 use crate::server::health::{Check, Readiness};
 use crate::server::{self, Server, Stats};
 use crate::tasks::{Signals, Stage, Tasks};
@@ -178,10 +179,17 @@ impl Agent<'_> {
         let mut contributors: Vec<Box<dyn Contribute>> = Vec::new();
         let stats = Stats::default();
         contributors.push(Box::new(stats.clone()));
+        let proxy = match &self.settings.proxy {
+            Some(proxy) => Some(Bound::open(proxy, &self.settings.node, stats.scrapes())?),
+            None => None,
+        };
+        let proxy = proxy.map(|bound| bound.start(&mut tasks, &mut contributors)).transpose()?;
         let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
         let ticks = self.sample(&mut tasks, metadata, contributors)?;
-        self.serve(&mut tasks, ticks, health, stats);
-        tasks.finish(stop.cancelled_owned(), GRACE).await
+        let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();
+        let readiness = readiness(ticks.clone(), health, proxy);
+        self.serve(&mut tasks, ticks, readiness, stats);
+        tasks.finish(stop.cancelled_owned(), grace).await
     }
 
     /// Starts the watch, if there is an API server to watch.
@@ -226,20 +234,20 @@ impl Agent<'_> {
         Ok(ticks)
     }
 
-    fn serve(self, tasks: &mut Tasks, ticks: Ticks, health: Option<Arc<Health>>, stats: Stats) {
+    fn serve(self, tasks: &mut Tasks, ticks: Ticks, readiness: Readiness, stats: Stats) {
         let defaults = server::Settings::default();
         let settings = server::Settings {
             stuck_after: defaults.stuck_after.max(3 * self.settings.interval),
             ..defaults
         };
-        let server = Server::new(settings, ticks.clone(), readiness(ticks, health), stats);
+        let server = Server::new(settings, ticks, readiness, stats);
         tasks.start(Stage::Serve, "server", |stop| server.run(self.listeners, stop));
     }
 }
 
 /// Ready with a first snapshot and, where there is an API server, a first complete list. The listeners are
 /// bound before anyone can ask.
-fn readiness(ticks: Ticks, health: Option<Arc<Health>>) -> Readiness {
+fn readiness(ticks: Ticks, health: Option<Arc<Health>>, proxy: Option<Running>) -> Readiness {
     let mut checks: Vec<Box<dyn Fn() -> Check + Send + Sync>> =
         vec![Box::new(move || match ticks.latest() {
             Some(_) => Check::ok("snapshot"),
@@ -271,6 +279,9 @@ fn readiness(ticks: Ticks, health: Option<Arc<Health>>) -> Readiness {
                 "series go out under uids meanwhile; podmeter check tells more",
             )
         }));
+    }
+    if let Some(proxy) = proxy {
+        checks.push(Box::new(move || proxy.check()));
     }
     Readiness::new(checks)
 }

@@ -91,6 +91,8 @@ pub struct Stats(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     scrapes: [Count; FORMATS.len()],
+    /// All of them, for whoever keeps something until it was seen.
+    all_scrapes: Arc<AtomicU64>,
     refusals: [Count; Refusal::ALL.len()],
     /// Behind an `Arc` of its own, so that a snapshot takes it without copying.
     durations: Mutex<Arc<Histogram>>,
@@ -120,6 +122,7 @@ impl Default for Stats {
     fn default() -> Self {
         Self(Arc::new(Inner {
             scrapes: FORMATS.map(|format| Count::new("format", format)),
+            all_scrapes: Arc::default(),
             refusals: Refusal::ALL.map(|reason| Count::new("reason", reason.as_str())),
             durations: Mutex::new(Arc::new(Histogram::new(histogram::SECONDS))),
         }))
@@ -133,6 +136,12 @@ impl Stats {
         self.0.refusals[reason as usize].value.load(Ordering::Relaxed)
     }
 
+    /// How many scrapes were answered, as it goes on.
+    #[must_use]
+    pub fn scrapes(&self) -> Arc<AtomicU64> {
+        self.0.all_scrapes.clone()
+    }
+
     pub(super) fn refuse(&self, reason: Refusal) {
         self.0.refusals[reason as usize].add();
     }
@@ -144,6 +153,7 @@ impl Stats {
             Syntax::Protobuf => 2,
         };
         self.0.scrapes[format].add();
+        self.0.all_scrapes.fetch_add(1, Ordering::Relaxed);
         // A poisoned histogram is still a histogram: each observation is whole or not there.
         let mut durations = self.0.durations.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut durations).observe(took.as_secs_f64());

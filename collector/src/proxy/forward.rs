@@ -9,6 +9,7 @@ mod attempts;
 mod download;
 mod flow;
 mod idle;
+mod logged;
 mod request;
 mod upgrade;
 pub(crate) mod upload;
@@ -32,6 +33,7 @@ use super::worker::Worker;
 use answer::{Answer, Held};
 use attempt::Subject;
 use flow::Flow;
+use logged::{Ended, Logged};
 use request::Sorted;
 use whole::Whole;
 
@@ -67,24 +69,28 @@ impl Connection {
         request: Request<Incoming>,
         began: Instant,
     ) -> Response<Answer> {
+        let client = || self.peer.client(request.headers()).ip;
+        let log = Logged::read(&self.worker, &request, began, client);
         let sorted = match Sorted::read(&request).and_then(|sorted| self.admit(sorted)) {
             Ok(sorted) => sorted,
-            Err(refusal) => return self.refuse(refusal),
+            Err(refusal) => return self.refuse_logged(refusal, log),
         };
         let live = self.worker.shared.registry.live();
         let found = live.table.find(&sorted.host, request.uri().path(), request.headers());
-        let (at, matched) = match found {
-            Found::Route(found) => (found.index, found.matched),
-            _ if !live.is_complete => return self.refuse(Refusal::NotReady),
+        match found {
+            Found::Route(found) => {
+                let (at, matched) = (found.index, found.matched);
+                Flow { connection: self, live: &live, at, matched, sorted: &sorted, began }
+                    .answer(request, log)
+                    .await
+            }
+            _ if !live.is_complete => self.refuse_logged(Refusal::NotReady, log),
             Found::NoPath => {
                 self.count_host(&live, &sorted.host, &request, began);
-                return self.refuse(Refusal::NoRoute);
+                self.refuse_logged(Refusal::NoRoute, log)
             }
-            Found::NoHost => return self.refuse(Refusal::NoRoute),
-        };
-        Flow { connection: self, live: &live, at, matched, sorted: &sorted, began }
-            .answer(request)
-            .await
+            Found::NoHost => self.refuse_logged(Refusal::NoRoute, log),
+        }
     }
 
     /// Whether the TLS connection was made for this host.
@@ -114,6 +120,24 @@ impl Connection {
         answer::refused(refusal)
     }
 
+    /// Refuses a request that has no route.
+    fn refuse_logged(&self, refusal: Refusal, log: Option<Box<Logged>>) -> Response<Answer> {
+        if let Some(log) = log {
+            log.write(
+                &self.worker,
+                &Ended {
+                    status: refusal.status(),
+                    error: Some(refusal.as_str()),
+                    added: Duration::ZERO,
+                    request_bytes: 0,
+                    response_bytes: 0,
+                    trace: None,
+                },
+            );
+        }
+        self.refuse(refusal)
+    }
+
     /// Counts a request for a path that a configured host does not have.
     fn count_host(&self, live: &Live, host: &str, request: &Request<Incoming>, began: Instant) {
         let Some(stats) = live.host(host) else { return };
@@ -123,7 +147,7 @@ impl Connection {
             trace: None,
             meter: None,
         };
-        let mut whole = Whole::begin(&self.worker, subject, began);
+        let mut whole = Whole::begin(&self.worker, subject, began, None);
         whole.answered(Refusal::NoRoute.status(), Duration::ZERO);
         whole.failed(Refusal::NoRoute.as_str());
         whole.finish();

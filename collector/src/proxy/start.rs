@@ -5,9 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio_util::task::TaskTracker;
 
+use super::access_log::AccessLog;
 use super::affinity::{KeyError, Keys};
 use super::backend::connect::Connector;
 use super::control::{Control, Told};
@@ -20,6 +22,9 @@ use super::settings::Settings;
 use super::stats::Stats;
 use super::tls::{self, Acceptor};
 use super::worker::{Shared, Worker};
+use crate::labels::{Label, LabelSet};
+use crate::schema::Series;
+use crate::snapshot::{Contribute, Snapshot};
 
 /// Why the proxy cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +84,7 @@ impl Proxy {
     pub fn open(
         settings: Settings,
         stats: Stats,
+        access_log: Option<AccessLog>,
         awaited: BTreeSet<Source>,
     ) -> Result<Self, Error> {
         let workers = workers(&settings);
@@ -92,7 +98,7 @@ impl Proxy {
             addresses.extend(address.map(|address| Listening { address, tls }));
             sockets.iter_mut().zip(bound).for_each(|(of_worker, socket)| of_worker.push(socket));
         }
-        let shared = Arc::new(shared(settings, stats, workers, awaited)?);
+        let shared = Arc::new(shared(settings, stats, access_log, awaited)?);
         let thread = |(index, sockets)| Thread { index, shared: shared.clone(), sockets };
         let threads = sockets.into_iter().enumerate().map(thread).collect();
         Ok(Self { shared, threads, addresses })
@@ -126,9 +132,10 @@ impl Proxy {
 fn shared(
     settings: Settings,
     stats: Stats,
-    workers: usize,
+    access_log: Option<AccessLog>,
     awaited: BTreeSet<Source>,
 ) -> Result<Shared, Error> {
+    let workers = workers(&settings);
     let settings = Arc::new(settings);
     let tls = tls::Backend::new(settings.tls.backend_ca.as_deref())?;
     Ok(Shared {
@@ -143,6 +150,7 @@ fn shared(
         announced: Trust::new(&settings.proxy_protocol),
         affinity: Keys::load(settings.affinity_key.as_deref())?,
         stats,
+        access_log,
         settings,
     })
 }
@@ -162,6 +170,23 @@ impl State {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.0.connections.open()
+    }
+}
+
+impl Contribute for State {
+    fn contribute(&mut self, snapshot: &mut Snapshot, agent: u32) {
+        let acceptor = &self.0.acceptor;
+        snapshot.add(Series::ProxyConnections.into(), agent, None, self.connections() as f64);
+        snapshot.add(Series::ProxyRevoked.into(), agent, None, acceptor.revoked() as f64);
+        for (origin, until) in acceptor.expiries() {
+            let Ok(until) = until.duration_since(SystemTime::UNIX_EPOCH) else { continue };
+            let labels = vec![
+                Label::own("namespace", origin.namespace),
+                Label::own("certificate", origin.name),
+            ];
+            let labels = Some(Arc::new(LabelSet::new(labels)));
+            snapshot.add(Series::ProxyCertificateExpiry.into(), agent, labels, until.as_secs_f64());
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio_util::task::TaskTracker;
 
+use super::access_log::AccessLog;
 use super::affinity::Keys;
 use super::backend::connect::Connector;
 use super::clock;
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<Settings>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) stats: Stats,
+    /// If there is one.
+    pub(crate) access_log: Option<AccessLog>,
     pub(crate) connector: Connector,
     /// TLS from clients.
     pub(crate) acceptor: Acceptor,

@@ -235,5 +235,8 @@ table! {
     ProxyRefused Agent Counter None "podmeter_proxy_refused_total" ["reason"] "Requests and connections that the proxy refused or answered itself, by reason." "";
     ProxySeriesOverflow Agent Counter None "podmeter_proxy_series_overflow_total" []
         "Requests and attempts counted in the series with otel_metric_overflow=\"true\", because there are as many combinations of pod, route, method and status as are allowed." "";
+    ProxyConnections Agent Gauge None "podmeter_proxy_connections" [] "Clients' connections to the proxy that are open." "";
+    ProxyRevoked Agent Counter None "podmeter_proxy_revoked_connections_total" [] "Connections that were cut because their client's certificate was no longer good." "";
+    ProxyCertificateExpiry Agent Gauge Seconds "podmeter_proxy_certificate_expiry_timestamp_seconds" ["namespace", "certificate"] "Until when a certificate that the proxy shows is good, in Unix time." "";
     AccessLogDropped Agent Counter None "podmeter_proxy_access_log_dropped_total" ["reason"] "Lines that are not in the access log: it was not written as fast as lines came (full), or could not be written (write)." "";
 }

@@ -59,14 +59,6 @@ impl Attempt {
         self.busy.backend()
     }
 
-    pub(crate) fn began(&self) -> Instant {
-        self.began
-    }
-
-    pub(crate) fn first_byte(&self) -> Option<Duration> {
-        self.first_byte
-    }
-
     /// The head of the answer came.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         let took = self.began.elapsed();

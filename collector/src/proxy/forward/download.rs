@@ -67,11 +67,6 @@ impl Download {
         }
     }
 
-    /// Whether there is nothing to read.
-    pub(crate) fn is_done(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
     fn fail(&mut self, failure: Failure) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         self.attempt.fail(failure);
         self.whole.failed(failure.as_str());

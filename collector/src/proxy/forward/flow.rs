@@ -14,6 +14,7 @@ use super::answer::{self, Answer};
 use super::attempt::Subject;
 use super::attempts::{Attempts, Lost, Won};
 use super::download::{self, Download};
+use super::logged::Logged;
 use super::request::{self, Sorted};
 use super::upgrade::{self, Tunnel};
 use super::upload::{Meter, Upload};
@@ -67,13 +68,20 @@ impl Flow<'_> {
         &self.live.routes[self.at]
     }
 
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        mut log: Option<Box<Logged>>,
+    ) -> Response<Answer> {
+        if let Some(log) = &mut log {
+            log.routed(self.route());
+        }
         let opened = match self.open(request) {
             Ok(opened) => opened,
-            Err(refusal) => return self.refused(refusal),
+            Err(refusal) => return self.connection.refuse_logged(refusal, log),
         };
         let worker = &self.connection.worker;
-        let mut whole = Whole::begin(worker, opened.subject.clone(), self.began);
+        let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
         if let Some(mut answer) = self.redirect(&opened) {
             whole.answered(answer.status(), Duration::ZERO);
             whole.finish();
@@ -84,11 +92,6 @@ impl Flow<'_> {
             Some(service) => self.forward(service, opened, whole).await,
             None => self.lost(&Lost::Refused(Refusal::NoEndpoint), whole, None),
         }
-    }
-
-    /// A refusal of a request whose route is known: it counts for the route too.
-    fn refused(&self, refusal: Refusal) -> Response<Answer> {
-        self.connection.refuse(refusal)
     }
 
     fn open(&self, mut request: Request<Incoming>) -> Result<Opened, Refusal> {
@@ -241,6 +244,7 @@ impl Flow<'_> {
         table::edit(&mut head.headers, &self.route().response);
         self.bind(service, &attempt.backend().key.id, session, is_secure, &mut head.headers);
         whole.answered(head.status, waited);
+        whole.answered_by(attempt.backend());
         let idle = self.ready().bounds.idle;
         if upgrade::is_done(head.status) {
             let (Some(client), Some(protocol)) = (upgrade, protocol) else {
@@ -283,12 +287,12 @@ impl Flow<'_> {
     /// No pod answered.
     fn lost(&self, lost: &Lost, mut whole: Whole, meter: Option<&Meter>) -> Response<Answer> {
         let answer = match *lost {
-            Lost::Refused(refusal) => self.refused(refusal),
+            Lost::Refused(refusal) => self.connection.refuse(refusal),
             // The client's own body broke off: the bytes tell which rule it broke.
             Lost::Failed(Failure::RequestBody) => {
                 let broken = meter.and_then(Meter::broken).unwrap_or(Refusal::Chunk);
                 let told = self.connection.verdict.broken().filter(|_| broken == Refusal::Chunk);
-                self.refused(told.unwrap_or(broken))
+                self.connection.refuse(told.unwrap_or(broken))
             }
             Lost::Failed(failure) => answer::failed(failure),
         };

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,8 +16,6 @@ use crate::proxy::refusal::Refusal;
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     bytes: AtomicU64,
-    /// Somebody asked for the body: the request cannot be sent again.
-    is_begun: AtomicBool,
     /// Why it broke off: a [`Refusal`] and one more, 0 for none.
     broken: AtomicU8,
 }
@@ -25,10 +23,6 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
-    }
-
-    pub(crate) fn is_begun(&self) -> bool {
-        self.is_begun.load(Relaxed)
     }
 
     /// Why the client's part broke off.
@@ -85,7 +79,6 @@ impl Body for Upload {
         let Some(client) = &mut self.client else {
             return Poll::Ready(None);
         };
-        client.meter.is_begun.store(true, Relaxed);
         let frame = match Pin::new(&mut client.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::attempt::Subject;
+use super::logged::{Ended, Logged};
+use crate::proxy::backend::Backend;
 use crate::proxy::failure::Failure;
 use crate::proxy::stats;
 use crate::proxy::worker::Worker;
@@ -20,11 +22,18 @@ pub(crate) struct Whole {
     status: Option<StatusCode>,
     error: Option<&'static str>,
     pub(crate) response_bytes: u64,
+    /// Where there is an access log.
+    log: Option<Box<Logged>>,
     has_ended: bool,
 }
 
 impl Whole {
-    pub(crate) fn begin(worker: &Arc<Worker>, subject: Subject, began: Instant) -> Self {
+    pub(crate) fn begin(
+        worker: &Arc<Worker>,
+        subject: Subject,
+        began: Instant,
+        log: Option<Box<Logged>>,
+    ) -> Self {
         subject.route.began(worker.index);
         Self {
             worker: worker.clone(),
@@ -34,6 +43,7 @@ impl Whole {
             status: None,
             error: None,
             response_bytes: 0,
+            log,
             has_ended: false,
         }
     }
@@ -42,6 +52,13 @@ impl Whole {
     pub(crate) fn answered(&mut self, status: StatusCode, waited: Duration) {
         self.status = Some(status);
         self.added = self.began.elapsed().saturating_sub(waited);
+    }
+
+    /// It is this pod that answers.
+    pub(crate) fn answered_by(&mut self, backend: &Backend) {
+        if let Some(log) = &mut self.log {
+            log.answered(backend.labels.load_full());
+        }
     }
 
     /// Why the answer is the proxy's own, or not whole.
@@ -67,6 +84,19 @@ impl Whole {
             trace: self.subject.trace,
         };
         self.subject.route.ended(self.worker.index, &request);
+        if let Some(log) = self.log.take() {
+            log.write(
+                &self.worker,
+                &Ended {
+                    status: request.status,
+                    error: request.error,
+                    added: request.added,
+                    request_bytes: request.request_bytes,
+                    response_bytes: request.response_bytes,
+                    trace: request.trace,
+                },
+            );
+        }
     }
 }
 

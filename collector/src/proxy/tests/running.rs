@@ -44,7 +44,7 @@ impl Running {
         let stats = Stats::new(&"node".into(), 1, 100, Arc::new(AtomicU64::new(0)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let entered = runtime.enter();
-        let proxy = Proxy::open(settings, stats, BTreeSet::new()).unwrap();
+        let proxy = Proxy::open(settings, stats, None, BTreeSet::new()).unwrap();
         drop(entered);
         let key = ServiceKey { namespace: "".into(), name: "web".into(), port: Port::Number(80) };
         let told = proxy.control();

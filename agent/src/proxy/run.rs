@@ -1,0 +1,165 @@
+//! Starts the proxy with everything that tells it what there is to serve, and ends it in order.
+//!
+//! To end: first it only says that it is not ready, so that load balancers notice; then it takes no further
+//! connection and lets the present requests end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use collector::proxy::access_log::{AccessLog, Writer};
+use collector::proxy::control::Told;
+use collector::proxy::listen::{BindError, Stop};
+use collector::proxy::route::Source;
+use collector::proxy::start::{self, Proxy, State};
+use collector::proxy::stats::Stats;
+use collector::proxy::tls::{self, Files};
+use collector::snapshot::Contribute;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::app::refused;
+use crate::config;
+use crate::server::health::Check;
+use crate::tasks::{Stage, Tasks};
+
+/// A worker's stack. What is never touched costs nothing.
+const STACK: usize = 2 << 20;
+/// The access log's thread has nothing but a buffer.
+const LOG_STACK: usize = 256 << 10;
+
+/// The proxy with its sockets bound, so that a taken port is known before anything starts.
+pub(crate) struct Bound {
+    proxy: Proxy,
+    files: Files,
+    stats: Stats,
+    log: Option<(AccessLog, Writer)>,
+    config: config::Proxy,
+}
+
+/// What others need of the running proxy.
+pub(crate) struct Running {
+    /// What the sources tell.
+    pub(crate) told: Arc<dyn Told>,
+    state: State,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Bound {
+    /// Binds the sockets and reads the PEM files. `scrapes` counts what is served of `/metrics`.
+    ///
+    /// # Errors
+    /// When an address or a file cannot be used.
+    pub(crate) fn open(
+        config: &config::Proxy,
+        node: &Arc<str>,
+        scrapes: Arc<AtomicU64>,
+    ) -> anyhow::Result<Self> {
+        let settings = &config.settings;
+        let workers = start::workers(settings);
+        let stats = Stats::new(node, workers, settings.limits.series, scrapes);
+        let log = settings.access_log.as_ref();
+        let log = log.map(|log| AccessLog::open(log, workers)).transpose()?;
+        let mut awaited = BTreeSet::from([Source::File]);
+        awaited.extend(config.ingress_class.as_ref().map(|_| Source::Ingress));
+        let writes = log.as_ref().map(|(log, _)| log.clone());
+        let proxy = Proxy::open(settings.clone(), stats.clone(), writes, awaited)
+            .map_err(|error| match error {
+                start::Error::Bind(BindError { address, source }) => refused(address, source),
+                error => anyhow!(error),
+            })
+            .context("cannot start the proxy")?;
+        for listening in proxy.addresses() {
+            info!(proxy = %listening.address, tls = listening.tls, "the proxy listens");
+        }
+        let mut files = Files::new(&settings.tls);
+        check(&mut files, &*proxy.control())?;
+        Ok(Self { proxy, files, stats, log, config: config.clone() })
+    }
+
+    /// Tells what the file says, and serves.
+    ///
+    /// # Errors
+    /// When the kernel gives no thread.
+    pub(crate) fn start(
+        self,
+        tasks: &mut Tasks,
+        contributors: &mut Vec<Box<dyn Contribute>>,
+    ) -> anyhow::Result<Running> {
+        let (told, state) = (self.proxy.control(), self.proxy.state());
+        for (key, service) in &self.config.services {
+            told.service(key, Some(service.clone()));
+        }
+        for fault in told.routes(Source::File, self.config.routes.clone()) {
+            warn!(route = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
+        }
+        contributors.push(Box::new(self.stats));
+        contributors.push(Box::new(state.clone()));
+        if let Some((log, writer)) = self.log {
+            contributors.push(Box::new(log));
+            // It ends after the last request was answered.
+            tasks.start_thread(Stage::Serve, "access log", LOG_STACK, move |stop| {
+                Ok(writer.block(&stop)?)
+            })?;
+        }
+        if !self.files.is_empty() {
+            let (files, told) = (self.files, told.clone());
+            tasks.start(Stage::Serve, "certificate files", |stop| async move {
+                files.run(told, stop).await;
+                Ok(())
+            });
+        }
+        let drain = self.config.settings.drain;
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let stop = Stop { drain: CancellationToken::new(), timeout: drain.timeout };
+        let (ended, told_of) = (stop.drain.clone(), is_stopping.clone());
+        tasks.start(Stage::Proxy, "proxy's end", move |stop| async move {
+            stop.cancelled().await;
+            told_of.store(true, Relaxed);
+            tokio::time::sleep(drain.delay).await;
+            ended.cancel();
+            Ok(())
+        });
+        for thread in self.proxy.into_threads() {
+            let stop = stop.clone();
+            tasks.start_thread(Stage::Proxy, "proxy worker", STACK, move |_| {
+                Ok(thread.block(stop)?)
+            })?;
+        }
+        Ok(Running { told, state, is_stopping })
+    }
+}
+
+/// Certificates that cannot be used at all keep the proxy from starting: it has no last good ones yet.
+fn check(files: &mut Files, told: &dyn Told) -> anyhow::Result<()> {
+    let mut bad = Vec::new();
+    for fault in files.load(told) {
+        if tls::is_note(&fault) {
+            warn!(file = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
+        } else {
+            bad.push(fault.sentence);
+        }
+    }
+    if bad.is_empty() { Ok(()) } else { Err(anyhow!("{}", bad.join("\n"))) }
+}
+
+impl Running {
+    /// Whether it may be sent requests.
+    pub(crate) fn check(&self) -> Check {
+        if self.is_stopping.load(Relaxed) {
+            Check::failed("proxy", "it is about to stop", "send requests to another node")
+        } else if !self.state.is_complete() {
+            let fix = "wait; if this stays, the log says what the API server answers";
+            Check::failed("proxy", "its routes are not known yet", fix)
+        } else {
+            Check::ok("proxy")
+        }
+    }
+}
+
+/// How long ending the proxy may take at most.
+pub(crate) fn grace(config: &config::Proxy) -> Duration {
+    config.settings.drain.delay + config.settings.drain.timeout
+}
