@@ -13,6 +13,7 @@ pub mod exit;
 pub mod export;
 pub mod logs;
 pub mod once;
+pub mod proxy;
 pub mod server;
 pub mod tasks;
 pub mod tick;
