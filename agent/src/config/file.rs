@@ -43,8 +43,8 @@ pub struct File {
     pub proxy: Proxy,
 }
 
-/// Reads the file at `path`; whatever is wrong goes to `faults`.
-pub fn read(path: &Path, faults: &mut Faults) -> File {
+/// The text of the file at `path`; an empty one where it cannot be had, with a fault.
+pub fn text(path: &Path, faults: &mut Faults) -> String {
     let name = path.display().to_string();
     let mut text = String::new();
     match fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_string(&mut text)) {
@@ -53,9 +53,31 @@ pub fn read(path: &Path, faults: &mut Faults) -> File {
             &name,
             format_args!("more than {} KiB: not a configuration file", MAX_BYTES / 1024),
         ),
-        Ok(_) => return parse(&name, &text, faults),
+        Ok(_) => return text,
     }
-    File::default()
+    String::new()
+}
+
+/// Which keys two texts of the file set differently, save `proxy.routes` and `proxy.services`, which a running
+/// agent follows. A text that is no YAML sets nothing.
+#[must_use]
+pub fn changed(before: &str, after: &str) -> Vec<&'static str> {
+    let value = |text: &str| first_of_each_key(text).unwrap_or_default();
+    let (before, after) = (value(before), value(after));
+    let set = |value: &Value, key: &str| {
+        value.pointer(&format!("/{}", key.replace('.', "/"))).filter(|set| !set.is_null()).cloned()
+    };
+    let followed = |key: &str| key.starts_with("proxy.routes") || key.starts_with("proxy.services");
+    let mut changed: Vec<&'static str> = Vec::new();
+    for key in KEYS.iter().map(|key| key.path).filter(|key| !followed(key)) {
+        let is_told = changed
+            .last()
+            .is_some_and(|outer| key.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.')));
+        if !is_told && set(&before, key) != set(&after, key) {
+            changed.push(key);
+        }
+    }
+    changed
 }
 
 /// Reads the text of a file called `name`.
