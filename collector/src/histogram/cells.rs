@@ -1,7 +1,7 @@
 //! Durations counted by many threads at once, in cells from which both kinds of buckets are made up.
 //!
 //! The bounds of the conventions' buckets and of the exponential ones (base 2, scale 3, from 1 µs to 2^10 s)
-//! cut the line into [`CELLS`] pieces. Each piece lies in exactly one bucket of either kind, so one count
+//! cut the line into pieces. Each piece lies in exactly one bucket of either kind, so one count
 //! serves both, and both are exact and always agree on the total: a scraper refuses a native histogram
 //! whose count is not the sum of its buckets. The arithmetic is that of whole nanoseconds.
 

@@ -1,8 +1,8 @@
 //! What was measured: by pod, by route and by the proxy itself.
 //!
 //! Written by the workers without a lock, each to its own shard; added up when a snapshot is taken. What is
-//! known of a pod is in [`backend`], of a route in [`route`]; each has a [`combinations`] table of histograms by
-//! method and status, all of them together within one [`budget`]. The [`registry`] knows how long they stay.
+//! known of a pod is in `backend`, of a route in `route`; each has a table of histograms by method and status in
+//! `combinations`, all of them together within one `budget`. The `registry` knows how long they stay.
 
 mod backend;
 mod base;
