@@ -28,7 +28,7 @@ use tracing::{info, warn};
 use crate::cli::Launch;
 use crate::config::{self, Host, Settings, Source};
 use crate::logs;
-use crate::proxy::run::{self, Bound, Running};
+use crate::proxy::run::{self, Bound, Running, Watched};
 use crate::server::health::{Check, Readiness};
 use crate::server::{self, Server, Stats};
 use crate::tasks::{Signals, Stage, Tasks};
@@ -46,14 +46,17 @@ const MATCHED_WITHIN: Duration = Duration::from_secs(60);
 /// # Errors
 /// Wrong settings, a listener that cannot be bound, or a part that fails.
 pub fn run(launch: &Launch) -> anyhow::Result<()> {
-    let settings = config::load(launch, &Host::here())?;
+    let host = Host::here();
+    let loaded = config::load_file(launch, &host)?;
+    let settings = loaded.settings.clone();
+    let watched = Some(Watched { loaded, launch: launch.clone(), host });
     logs::start(&settings.log);
     runtime()?.block_on(async {
         Signals::install()?
             .around(async |stop| {
                 let listeners = bind(&settings.listen).await?;
                 let client = connect(&settings).await?;
-                Agent { settings: &settings, client, listeners }.run(stop).await
+                Agent { settings: &settings, client, listeners, watched }.run(stop).await
             })
             .await
     })
@@ -164,6 +167,8 @@ pub(crate) struct Agent<'a> {
     pub(crate) client: Option<Client>,
     /// Bound already, so that a taken port is known before anything starts.
     pub(crate) listeners: Vec<TcpListener>,
+    /// The file to watch, if there is one.
+    pub(crate) watched: Option<Watched>,
 }
 
 impl Agent<'_> {
@@ -171,7 +176,7 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// When a part fails or does not end in time.
-    pub(crate) async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
         if let Err(error) = raise_limit() {
             warn!(%error, "cannot raise the limit of open files; nodes with many containers need some 17 for each");
         }
@@ -183,7 +188,9 @@ impl Agent<'_> {
             Some(proxy) => Some(Bound::open(proxy, &self.settings.node, stats.scrapes())?),
             None => None,
         };
-        let proxy = proxy.map(|bound| bound.start(&mut tasks, &mut contributors)).transpose()?;
+        let watched = self.watched.take();
+        let proxy =
+            proxy.map(|bound| bound.start(&mut tasks, &mut contributors, watched)).transpose()?;
         let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
         let ticks = self.sample(&mut tasks, metadata, contributors)?;
         let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();

@@ -78,7 +78,12 @@ async fn demo(flags: &Demo, log: LogSettings, stop: CancellationToken) -> anyhow
     let pods = kubelet.start().await?;
     intro::print(address, &pods, refused.as_deref()).context("cannot write to stdout")?;
     let client = client::at(server.url().parse()?)?;
-    let agent = Agent { settings: &settings, client: Some(client), listeners: vec![listener] };
+    let agent = Agent {
+        settings: &settings,
+        client: Some(client),
+        listeners: vec![listener],
+        watched: None,
+    };
     let outcome = tokio::select! {
         outcome = agent.run(stop) => outcome,
         error = kubelet.run() => Err(error),

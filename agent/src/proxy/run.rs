@@ -20,8 +20,10 @@ use collector::snapshot::Contribute;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::reload::Reload;
 use crate::app::refused;
-use crate::config;
+use crate::cli::Launch;
+use crate::config::{self, Host, Loaded};
 use crate::server::health::Check;
 use crate::tasks::{Stage, Tasks};
 
@@ -37,6 +39,13 @@ pub(crate) struct Bound {
     stats: Stats,
     log: Option<(AccessLog, Writer)>,
     config: config::Proxy,
+}
+
+/// What a configuration file that is watched was read with.
+pub(crate) struct Watched {
+    pub(crate) loaded: Loaded,
+    pub(crate) launch: Launch,
+    pub(crate) host: Host,
 }
 
 /// What others need of the running proxy.
@@ -79,7 +88,7 @@ impl Bound {
         Ok(Self { proxy, files, stats, log, config: config.clone() })
     }
 
-    /// Tells what the file says, and serves.
+    /// Serves. What the file says is told by `reload`, or, where nobody watches a file, here.
     ///
     /// # Errors
     /// When the kernel gives no thread.
@@ -87,13 +96,17 @@ impl Bound {
         self,
         tasks: &mut Tasks,
         contributors: &mut Vec<Box<dyn Contribute>>,
+        watched: Option<Watched>,
     ) -> anyhow::Result<Running> {
         let (told, state) = (self.proxy.control(), self.proxy.state());
-        for (key, service) in &self.config.services {
-            told.service(key, Some(service.clone()));
-        }
-        for fault in told.routes(Source::File, self.config.routes.clone()) {
-            warn!(route = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
+        let reload = watched.and_then(|Watched { loaded, launch, host }| {
+            Reload::new(&loaded, launch, host, told.clone())
+        });
+        if let Some(reload) = reload {
+            contributors.push(Box::new(reload.stats()));
+            tasks.start(Stage::Watch, "configuration watch", |stop| reload.run(stop));
+        } else {
+            tell(&*told, &self.config);
         }
         contributors.push(Box::new(self.stats));
         contributors.push(Box::new(state.clone()));
@@ -129,6 +142,15 @@ impl Bound {
             })?;
         }
         Ok(Running { told, state, is_stopping })
+    }
+}
+
+fn tell(told: &dyn Told, config: &config::Proxy) {
+    for (key, service) in &config.services {
+        told.service(key, Some(service.clone()));
+    }
+    for fault in told.routes(Source::File, config.routes.clone()) {
+        warn!(route = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
     }
 }
 

@@ -119,7 +119,6 @@ impl Backend {
 #[derive(Debug)]
 pub(crate) struct Busy {
     backend: Arc<Backend>,
-    worker: usize,
     /// It tries whether an open circuit may close.
     is_probe: bool,
     /// Whether it told the circuit how it went.
@@ -128,12 +127,7 @@ pub(crate) struct Busy {
 
 impl Busy {
     /// Takes a place, if there is one below `most` and the circuit lets it pass.
-    pub(crate) fn claim(
-        backend: &Arc<Backend>,
-        worker: usize,
-        most: usize,
-        is_probe: bool,
-    ) -> Option<Self> {
+    pub(crate) fn claim(backend: &Arc<Backend>, most: usize, is_probe: bool) -> Option<Self> {
         if backend.active.fetch_add(1, Relaxed) >= most {
             backend.active.fetch_sub(1, Relaxed);
             return None;
@@ -142,15 +136,11 @@ impl Busy {
             backend.active.fetch_sub(1, Relaxed);
             return None;
         }
-        Some(Self { backend: backend.clone(), worker, is_probe, told: false })
+        Some(Self { backend: backend.clone(), is_probe, told: false })
     }
 
     pub(crate) fn backend(&self) -> &Arc<Backend> {
         &self.backend
-    }
-
-    pub(crate) fn worker(&self) -> usize {
-        self.worker
     }
 
     /// The pod answered.

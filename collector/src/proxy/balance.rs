@@ -37,7 +37,6 @@ pub(crate) struct Pods {
 /// How to choose.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
-    pub(crate) worker: usize,
     pub(crate) balance: Balance,
     /// Most requests at once to one pod.
     pub(crate) most: usize,
@@ -69,7 +68,7 @@ impl Pods {
     fn session(&self, choice: &Choice<'_>) -> Option<Busy> {
         let backend = self.by_tag.get(choice.session?)?;
         let is_usable = !was_tried(backend, choice) && backend.circuit.is_closed();
-        if is_usable { Busy::claim(backend, choice.worker, choice.most, false) } else { None }
+        if is_usable { Busy::claim(backend, choice.most, false) } else { None }
     }
 
     /// No closed circuit with a free place is left.
@@ -82,7 +81,7 @@ impl Pods {
         // While nothing else works the pause is not waited for: the first success ends the outage.
         let probed = open()
             .filter(|backend| !was_tried(backend, choice))
-            .find_map(|backend| Busy::claim(backend, choice.worker, choice.most, true));
+            .find_map(|backend| Busy::claim(backend, choice.most, true));
         match probed {
             Some(busy) => Ok(busy),
             None if open().next().is_some() => Err(Refusal::CircuitOpen),
@@ -110,7 +109,7 @@ fn claim_free(pods: &[Arc<Backend>], turn: &AtomicUsize, choice: &Choice<'_>) ->
             Passage::Probe => true,
             Passage::Open => return None,
         };
-        Busy::claim(backend, choice.worker, choice.most, is_probe)
+        Busy::claim(backend, choice.most, is_probe)
     };
     let first = match choice.balance {
         Balance::RoundRobin => turn.fetch_add(1, Relaxed) % pods.len(),

@@ -5,17 +5,16 @@
 mod connection;
 mod socket;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::refusal::Refusal;
 use super::worker::Worker;
-use connection::Accepted;
+use connection::{Accepted, Terms};
 pub(crate) use socket::bind;
 pub use socket::{BindError, Socket};
 
@@ -42,12 +41,12 @@ pub(crate) async fn run(
     stop: Stop,
 ) -> std::io::Result<()> {
     let end = CancellationToken::new();
-    let mut loops = Vec::with_capacity(sockets.len());
     for socket in sockets {
         let is_tls = socket.is_tls;
         let listener = TcpListener::from_std(socket.listener)?;
-        let accept = accept(worker.clone(), listener, is_tls, stop.drain.clone(), end.clone());
-        loops.push(worker.tasks.spawn(accept));
+        let (worker, drain, end) = (worker.clone(), stop.drain.clone(), end.clone());
+        let tasks = worker.tasks.clone();
+        tasks.spawn(accept(listener, Terms { worker, is_tls, drain, end }));
     }
     tokio::select! {
         () = stop.drain.cancelled() => {}
@@ -80,20 +79,18 @@ async fn sweep(worker: &Worker) {
     }
 }
 
-async fn accept(
-    worker: Arc<Worker>,
-    listener: TcpListener,
-    is_tls: bool,
-    drain: CancellationToken,
-    end: CancellationToken,
-) {
+async fn accept(listener: TcpListener, terms: Terms) {
+    let worker = &terms.worker;
     loop {
         let accepted = tokio::select! {
-            () = drain.cancelled() => return,
+            () = terms.drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(&worker, stream, peer, is_tls, &drain, &end),
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                worker.tasks.spawn(Accepted { terms: terms.clone(), peer }.serve(stream));
+            }
             // The client was gone before we looked.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -103,18 +100,4 @@ async fn accept(
             }
         }
     }
-}
-
-fn admit(
-    worker: &Arc<Worker>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    is_tls: bool,
-    drain: &CancellationToken,
-    end: &CancellationToken,
-) {
-    let _ = stream.set_nodelay(true);
-    let accepted =
-        Accepted { worker: worker.clone(), peer, is_tls, drain: drain.clone(), end: end.clone() };
-    worker.tasks.spawn(accepted.serve(stream));
 }

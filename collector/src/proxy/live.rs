@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
@@ -165,7 +165,7 @@ impl Registry {
                 Arc::new(LiveService {
                     key: key.clone(),
                     pods: ArcSwapOption::empty(),
-                    budget: Budget::new(&self.settings.retry, clock::micros(Instant::now())),
+                    budget: Budget::new(&self.settings.retry, clock::now()),
                 })
             });
         }
@@ -178,7 +178,7 @@ impl Registry {
                 self.arrange(state, &key, Some(&service));
             }
         }
-        self.sweep(state);
+        Self::sweep(state);
     }
 
     fn route(&self, route: &Route, state: &Known) -> LiveRoute {
@@ -226,7 +226,7 @@ impl Registry {
             Some(service) => state.told.insert(key.clone(), service),
             None => state.told.remove(key),
         };
-        self.sweep(&mut state);
+        Self::sweep(&mut state);
     }
 
     fn arrange(&self, state: &mut Known, key: &ServiceKey, service: Option<&Service>) {
@@ -265,20 +265,20 @@ impl Registry {
     /// The backend of this key, with what is known of it; another only when it is another pod or port.
     fn backend(&self, state: &mut Known, key: Key, endpoint: &Endpoint) -> Arc<Backend> {
         // The same id has the same counts; telling the labels again puts changed ones on them.
-        let stats = self.stats.backend(&endpoint.id, endpoint.labels.clone());
+        let counts = self.stats.backend(&endpoint.id, endpoint.labels.clone());
         if let Some(backend) = state.backends.get(&key).and_then(Weak::upgrade) {
             backend.labels.store(endpoint.labels.clone());
             backend.come_back();
             return backend;
         }
-        let backend = Backend::new(key.clone(), endpoint.labels.clone(), stats, self.workers);
+        let backend = Backend::new(key.clone(), endpoint.labels.clone(), counts, self.workers);
         let backend = Arc::new(backend);
         state.backends.insert(key, Arc::downgrade(&backend));
         backend
     }
 
     /// Lets go of backends that no Service lists.
-    fn sweep(&self, state: &mut Known) {
+    fn sweep(state: &mut Known) {
         let listed: BTreeSet<*const Backend> = state
             .services
             .values()

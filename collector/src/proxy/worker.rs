@@ -1,14 +1,12 @@
 //! What one serving thread has at hand for every request.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio_util::task::TaskTracker;
 
 use super::access_log::AccessLog;
 use super::affinity::Keys;
 use super::backend::connect::Connector;
-use super::clock;
 use super::forwarded::Trust;
 use super::guard::addresses::Connections;
 use super::live::Registry;
@@ -49,11 +47,6 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn settings(&self) -> &Settings {
         &self.shared.settings
-    }
-
-    /// Microseconds of the proxy's clock.
-    pub(crate) fn now(&self) -> u64 {
-        clock::micros(Instant::now())
     }
 
     pub(crate) fn refused(&self, reason: Refusal) {

@@ -40,7 +40,11 @@ impl Connector {
     ///
     /// # Errors
     /// When the pod does not accept one within `wait`.
-    pub(crate) async fn link(&self, backend: &Backend, wait: Duration) -> Result<Link, Failure> {
+    pub(crate) async fn link(
+        &self,
+        backend: &Backend,
+        wait: Duration,
+    ) -> Result<Box<Link>, Failure> {
         let stream = self.stream(backend, wait, Protocol::Http1).await?;
         Link::new(stream, &self.limits).await.map_err(|_| Failure::ConnectFailed)
     }

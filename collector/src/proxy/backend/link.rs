@@ -52,7 +52,7 @@ impl Link {
     ///
     /// # Errors
     /// None for HTTP/1, as nothing is sent.
-    pub(crate) async fn new(stream: Stream, limits: &Limits) -> hyper::Result<Self> {
+    pub(crate) async fn new(stream: Stream, limits: &Limits) -> hyper::Result<Box<Self>> {
         let tap = Tap::new(stream, heads(limits));
         let gate = tap.gate();
         let (sender, connection) = Builder::new()
@@ -61,7 +61,8 @@ impl Link {
             .handshake(TokioIo::new(tap))
             .await?;
         let idle_since = Instant::now();
-        Ok(Self { sender, connection, gate, ended: false, answers: 0, idle_since })
+        // Boxed, as it changes hands with every request.
+        Ok(Box::new(Self { sender, connection, gate, ended: false, answers: 0, idle_since }))
     }
 
     /// Tells later why the connection failed, if it was for what the pod said.

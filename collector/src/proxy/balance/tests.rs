@@ -31,7 +31,7 @@ fn pods(ready: &[Arc<Backend>], terminating: &[Arc<Backend>]) -> Pods {
 }
 
 const CHOICE: Choice<'_> =
-    Choice { worker: 0, balance: Balance::PeakEwma, most: 100, now: 0, tried: &[], session: None };
+    Choice { balance: Balance::PeakEwma, most: 100, now: 0, tried: &[], session: None };
 
 fn chosen(pods: &Pods, choice: &Choice<'_>) -> Result<u16, Refusal> {
     pods.claim(choice).map(|busy| busy.backend().key.address.port())
@@ -40,7 +40,7 @@ fn chosen(pods: &Pods, choice: &Choice<'_>) -> Result<u16, Refusal> {
 /// Opens the circuit of a pod.
 fn break_it(backend: &Arc<Backend>) {
     for _ in 0..Ejection::default().consecutive {
-        let mut busy = Busy::claim(backend, 0, 100, false).unwrap();
+        let mut busy = Busy::claim(backend, 100, false).unwrap();
         busy.failed(0, &Ejection::default());
     }
     assert!(!backend.circuit.is_closed());
@@ -93,7 +93,7 @@ fn a_full_pod_is_passed_over_and_all_full_is_overloaded() {
 #[test]
 fn terminating_ones_are_the_last_resort_and_none_at_all_is_no_endpoint() {
     let (ready, ending) = (backend(1), backend(2));
-    let both = pods(&[ready.clone()], &[ending.clone()]);
+    let both = pods(std::slice::from_ref(&ready), std::slice::from_ref(&ending));
     assert!((0..100).all(|_| chosen(&both, &CHOICE) == Ok(1)));
     break_it(&ready);
     assert_eq!(chosen(&both, &CHOICE), Ok(2));
@@ -113,13 +113,13 @@ fn preferred_ones_get_all_while_they_work() {
 #[test]
 fn a_session_keeps_to_its_pod_also_while_that_ends_but_not_when_it_fails() {
     let (ready, ending) = (backend(1), backend(2));
-    let pods = pods(&[ready], &[ending.clone()]);
+    let pods = pods(&[ready], std::slice::from_ref(&ending));
     let tag = EndpointTag::of("2");
     let choice = Choice { session: Some(&tag), ..CHOICE };
     assert_eq!(chosen(&pods, &choice), Ok(2));
     let gone = EndpointTag::of("9");
     assert_eq!(chosen(&pods, &Choice { session: Some(&gone), ..CHOICE }), Ok(1));
-    assert_eq!(chosen(&pods, &Choice { tried: &[ending.clone()], ..choice }), Ok(1));
+    assert_eq!(chosen(&pods, &Choice { tried: std::slice::from_ref(&ending), ..choice }), Ok(1));
     break_it(&ending);
     assert_eq!(chosen(&pods, &choice), Ok(1));
 }

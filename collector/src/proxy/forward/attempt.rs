@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 
 use super::upload::Meter;
 use crate::proxy::backend::{Backend, Busy};
+use crate::proxy::clock;
 use crate::proxy::failure::Failure;
 use crate::proxy::stats::{self, Outcome, RouteStats, TraceId};
 use crate::proxy::worker::Worker;
@@ -64,7 +65,7 @@ impl Attempt {
         let took = self.began.elapsed();
         self.first_byte = Some(took);
         self.status = Some(status);
-        self.busy.backend().latency.observe(self.worker.now(), took);
+        self.busy.backend().latency.observe(clock::now(), took);
         self.busy.worked();
     }
 
@@ -78,7 +79,7 @@ impl Attempt {
     /// It failed.
     pub(crate) fn fail(&mut self, failure: Failure) {
         if failure.is_the_pods() {
-            self.busy.failed(self.worker.now(), &self.worker.settings().ejection);
+            self.busy.failed(clock::now(), &self.worker.settings().ejection);
         }
         self.end(Outcome::Failed(failure, self.status));
     }

@@ -15,6 +15,7 @@ use crate::proxy::affinity::EndpointTag;
 use crate::proxy::backend::link::Link;
 use crate::proxy::backend::{Backend, Busy};
 use crate::proxy::balance::Choice;
+use crate::proxy::clock;
 use crate::proxy::failure::Failure;
 use crate::proxy::guard::response::Fault;
 use crate::proxy::live::{Bounds, LiveService};
@@ -49,7 +50,7 @@ pub(crate) struct Won {
     pub(crate) attempt: Attempt,
     pub(crate) answer: Response<Incoming>,
     /// The connection that the body comes over, where it must be driven.
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<Box<Link>>,
 }
 
 /// No pod answers.
@@ -72,7 +73,7 @@ struct Failed {
 
 /// A way to send.
 enum Way {
-    Link(Link),
+    Link(Box<Link>),
     Shared(http2::SendRequest<Upload>),
 }
 
@@ -104,8 +105,7 @@ impl Attempts<'_> {
             }
             last = Some(failed.failure);
             tried.push(backend);
-            if self.retries >= retry.attempts
-                || !self.service.budget.withdraw(retry, self.worker.now())
+            if self.retries >= retry.attempts || !self.service.budget.withdraw(retry, clock::now())
             {
                 return Err(Lost::Failed(failed.failure));
             }
@@ -120,10 +120,9 @@ impl Attempts<'_> {
         // A Service that no source has told about yet has no pods that are known.
         let pods = pods.as_ref().ok_or(Refusal::NoEndpoint)?;
         pods.claim(&Choice {
-            worker: self.worker.index,
             balance: settings.balance,
             most: settings.limits.backend_connections,
-            now: self.worker.now(),
+            now: clock::now(),
             tried,
             session: self.session.as_ref(),
         })
@@ -141,7 +140,7 @@ impl Attempts<'_> {
             Ok(way) => way,
             Err(failure) => {
                 self.waited += asked.elapsed();
-                busy.failed(self.worker.now(), &self.worker.settings().ejection);
+                busy.failed(clock::now(), &self.worker.settings().ejection);
                 return Err(Failed { failure, again: Some(request), is_stale: false });
             }
         };
@@ -202,7 +201,7 @@ impl Attempts<'_> {
         &self,
         way: Way,
         request: Request<Upload>,
-    ) -> Result<(Response<Incoming>, Option<Link>), Failed> {
+    ) -> Result<(Response<Incoming>, Option<Box<Link>>), Failed> {
         let copy = self.copy(&request);
         let (is_reused, gate) = match &way {
             Way::Link(link) => (link.is_reused(), Some(link.gate())),
@@ -211,7 +210,7 @@ impl Attempts<'_> {
         let exchange = async {
             match way {
                 Way::Link(link) if self.is_upgrade => {
-                    upgrade::send(self.worker, link, request).await.map(|answer| (answer, None))
+                    upgrade::send(self.worker, *link, request).await.map(|answer| (answer, None))
                 }
                 Way::Link(mut link) => link.send(request).await.map(|answer| (answer, Some(link))),
                 Way::Shared(mut sender) => {

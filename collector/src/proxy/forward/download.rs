@@ -23,7 +23,7 @@ pub(crate) struct CutOff(Failure);
 /// The body: counted, driven, not waited for for ever, and measured to its end.
 pub(crate) struct Download {
     body: Incoming,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     attempt: Attempt,
     whole: Whole,
     idle: Idle,
@@ -35,7 +35,7 @@ pub(crate) struct Download {
 /// What a body is made from.
 pub(crate) struct Parts {
     pub(crate) body: Incoming,
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<Box<Link>>,
     pub(crate) attempt: Attempt,
     pub(crate) whole: Whole,
     pub(crate) idle: Duration,

@@ -242,7 +242,8 @@ impl Flow<'_> {
         };
         hop::strip_hop_by_hop(&mut head.headers, false);
         table::edit(&mut head.headers, &self.route().response);
-        self.bind(service, &attempt.backend().key.id, session, is_secure, &mut head.headers);
+        let cookie = self.bind(service, &attempt.backend().key.id, session, is_secure);
+        head.headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
         whole.answered(head.status, waited);
         whole.answered_by(attempt.backend());
         let idle = self.ready().bounds.idle;
@@ -266,22 +267,20 @@ impl Flow<'_> {
         Response::from_parts(head, Answer::Pod(Box::new(Download::new(parts))))
     }
 
-    /// Binds the client's session to the pod that answered, unless it is bound to it already.
+    /// The cookie that binds the client's session to the pod that answered, unless it is bound to it already.
     fn bind(
         &self,
         service: &LiveService,
         id: &str,
         session: Option<EndpointTag>,
         is_secure: bool,
-        headers: &mut HeaderMap,
-    ) {
-        let Some(affinity) = &self.route().affinity else { return };
-        if session != Some(EndpointTag::of(id)) {
-            let value = self.connection.worker.shared.affinity.sign(&service.key, id);
-            if let Some(cookie) = affinity::set_cookie(affinity, &value, is_secure) {
-                headers.append(SET_COOKIE, cookie);
-            }
+    ) -> Option<HeaderValue> {
+        let affinity = self.route().affinity.as_ref()?;
+        if session == Some(EndpointTag::of(id)) {
+            return None;
         }
+        let value = self.connection.worker.shared.affinity.sign(&service.key, id);
+        affinity::set_cookie(affinity, &value, is_secure)
     }
 
     /// No pod answered.

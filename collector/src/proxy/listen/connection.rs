@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::forward::Connection;
 use crate::proxy::forwarded::Peer;
 use crate::proxy::guard::addresses::Permit;
-use crate::proxy::guard::stream::{Protocol, Stream, Terms};
+use crate::proxy::guard::stream::{self, Protocol, Stream};
 use crate::proxy::preamble::{self, Rewound};
 use crate::proxy::refusal::Refusal;
 use crate::proxy::tls::Session;
@@ -46,10 +46,10 @@ macro_rules! graceful {
     }};
 }
 
-/// A connection that was accepted.
-pub(super) struct Accepted {
+/// What all connections of a socket share.
+#[derive(Clone)]
+pub(super) struct Terms {
     pub(super) worker: Arc<Worker>,
-    pub(super) peer: SocketAddr,
     pub(super) is_tls: bool,
     /// No further request after the present one.
     pub(super) drain: CancellationToken,
@@ -57,9 +57,15 @@ pub(super) struct Accepted {
     pub(super) end: CancellationToken,
 }
 
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) terms: Terms,
+    pub(super) peer: SocketAddr,
+}
+
 impl Accepted {
     pub(super) async fn serve(self, stream: TcpStream) {
-        let shared = &self.worker.shared;
+        let shared = &self.terms.worker.shared;
         let outcome = if shared.announced.holds(self.peer.ip()) {
             self.after_preamble(stream).await
         } else {
@@ -72,13 +78,13 @@ impl Accepted {
             }
         };
         if let Err(refusal) = outcome {
-            self.worker.refused(refusal);
+            self.terms.worker.refused(refusal);
         }
     }
 
     /// Says why, where it can be said in plain text, and hangs up.
     async fn turn_away(&self, mut stream: TcpStream, refusal: Refusal) {
-        if self.is_tls {
+        if self.terms.is_tls {
             return;
         }
         let status = refusal.status();
@@ -94,12 +100,12 @@ impl Accepted {
 
     /// A load balancer says first whose connection it passes on.
     async fn after_preamble(&self, mut stream: TcpStream) -> Result<(), Refusal> {
-        let wait = self.worker.settings().timeouts.client_head;
+        let wait = self.terms.worker.settings().timeouts.client_head;
         let preamble = timeout(wait, preamble::read(&mut stream))
             .await
             .map_err(|_| Refusal::ProxyProtocol)??;
         let peer = preamble.source.unwrap_or(self.peer);
-        let permit = self.worker.shared.connections.admit(peer.ip())?;
+        let permit = self.terms.worker.shared.connections.admit(peer.ip())?;
         self.secure(Rewound::new(stream, preamble.rest), peer, permit).await
     }
 
@@ -107,11 +113,11 @@ impl Accepted {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if !self.is_tls {
+        if !self.terms.is_tls {
             return self.speak(stream, peer, permit, None).await;
         }
-        let wait = self.worker.settings().timeouts.client_head;
-        let accept = self.worker.shared.acceptor.accept(stream);
+        let wait = self.terms.worker.settings().timeouts.client_head;
+        let accept = self.terms.worker.shared.acceptor.accept(stream);
         let (stream, session) = timeout(wait, accept).await.map_err(|_| Refusal::Handshake)??;
         self.speak(stream, peer, permit, Some(session)).await
     }
@@ -126,8 +132,8 @@ impl Accepted {
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let settings = self.worker.settings();
-        let terms = Terms::new(&settings.timeouts, &settings.limits);
+        let settings = self.terms.worker.settings();
+        let terms = stream::Terms::new(&settings.timeouts, &settings.limits);
         let stream = match &tls {
             // What a client may speak over TLS was agreed on in the handshake.
             Some(session) if session.http2 => Stream::new(stream, Protocol::Http2, terms),
@@ -140,11 +146,11 @@ impl Accepted {
         };
         let (verdict, protocol) = (stream.verdict(), stream.protocol());
         let connection = Arc::new(Connection {
-            worker: self.worker.clone(),
+            worker: self.terms.worker.clone(),
             peer: self.client(peer, tls.as_ref()),
             tls,
             verdict: verdict.clone(),
-            end: self.end.clone(),
+            end: self.terms.end.clone(),
             _permit: permit,
         });
         let serving = connection.clone();
@@ -157,11 +163,11 @@ impl Accepted {
             match protocol {
                 Protocol::Http2 => {
                     let served = self.http2().serve_connection(stream, service);
-                    graceful!(served, self.drain)
+                    graceful!(served, self.terms.drain)
                 }
                 Protocol::Http1 => {
                     let served = self.http1().serve_connection(stream, service).with_upgrades();
-                    graceful!(served, self.drain)
+                    graceful!(served, self.terms.drain)
                 }
             }
         };
@@ -182,11 +188,11 @@ impl Accepted {
         let certificate = tls
             .and_then(|session| session.client.as_ref())
             .map(|certificate| certificate.forwarded().clone());
-        Peer::new(&self.worker.shared.trust, peer, tls.is_some(), certificate)
+        Peer::new(&self.terms.worker.shared.trust, peer, tls.is_some(), certificate)
     }
 
     fn http1(&self) -> http1::Builder {
-        let limits = &self.worker.settings().limits;
+        let limits = &self.terms.worker.settings().limits;
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -198,7 +204,7 @@ impl Accepted {
     }
 
     fn http2(&self) -> http2::Builder<TokioExecutor> {
-        let limits = &self.worker.settings().limits;
+        let limits = &self.terms.worker.settings().limits;
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
