@@ -6,7 +6,7 @@
 use memchr::memchr;
 
 use super::chunks::Chunks;
-use super::fields::{Fields, Section, is_token};
+use super::fields::{Fields, Framing, Section, is_token};
 use crate::proxy::refusal::Refusal;
 
 /// How large a head may be.
@@ -310,13 +310,13 @@ impl Scanner {
             return Err(Refusal::HostMissing);
         }
         self.requests += 1;
-        if self.fields.is_chunked() {
-            self.chunks = Chunks::new();
-            self.state = State::Chunks;
-        } else if let Some(length @ 1..) = self.fields.length() {
-            self.state = State::Length(length);
-        } else {
-            self.end_request();
+        match self.fields.framing() {
+            None | Some(Framing::Length(0)) => self.end_request(),
+            Some(Framing::Length(length)) => self.state = State::Length(length),
+            Some(Framing::Chunked) => {
+                self.chunks = Chunks::new();
+                self.state = State::Chunks;
+            }
         }
         Ok(())
     }

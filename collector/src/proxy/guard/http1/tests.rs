@@ -310,7 +310,7 @@ pub(in crate::proxy::guard) fn honest() -> impl Strategy<Value = Vec<u8>> {
             let method = if method == "CONNECT" { "GET" } else { &method };
             let mut request = format!("{method} {target} HTTP/1.1\r\nHost: a.example\r\n");
             for field in fields {
-                request += &format!("{field}\r\n");
+                request.extend([&field, "\r\n"]);
             }
             match framing {
                 0 => (request + "\r\n").into_bytes(),
