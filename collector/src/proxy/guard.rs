@@ -11,6 +11,7 @@
 mod alarm;
 mod chunks;
 mod fields;
+mod target;
 
 pub mod addresses;
 pub mod http1;

@@ -20,21 +20,25 @@ pub(super) enum Section {
 pub(super) struct Fields {
     section: Section,
     /// Whether the message is HTTP/1.0, which knows no transfer coding.
-    old: bool,
+    is_old: bool,
     /// How many more fields there may be.
     left: usize,
     state: State,
     field: Field,
     name: Name,
-    number: Number,
-    /// How much of `chunked` was read.
-    coding: usize,
-    /// Whether the framing value ended in a space, after which only the line's end may come.
-    padded: bool,
+    value: Value,
+    framing: Option<Framing>,
     has_host: bool,
     has_upgrade: bool,
-    length: Option<u64>,
-    has_coding: bool,
+}
+
+/// How the end of a message's body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// After so many bytes.
+    Length(u64),
+    /// With the last chunk.
+    Chunked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,32 +61,24 @@ enum Field {
 const CHUNKED: &[u8; 7] = b"chunked";
 
 impl Fields {
-    pub(super) fn new(section: Section, old: bool, fields: usize) -> Self {
+    pub(super) fn new(section: Section, is_old: bool, fields: usize) -> Self {
         Self {
             section,
-            old,
+            is_old,
             left: fields,
             state: State::LineStart,
             field: Field::Other,
             name: Name::default(),
-            number: Number::default(),
-            coding: 0,
-            padded: false,
+            value: Value::default(),
+            framing: None,
             has_host: false,
             has_upgrade: false,
-            length: None,
-            has_coding: false,
         }
     }
 
-    /// The one Content-Length.
-    pub(super) fn length(&self) -> Option<u64> {
-        self.length
-    }
-
-    /// Whether Transfer-Encoding is `chunked`; it can be nothing else.
-    pub(super) fn is_chunked(&self) -> bool {
-        self.has_coding
+    /// What the one Content-Length or Transfer-Encoding says.
+    pub(super) fn framing(&self) -> Option<Framing> {
+        self.framing
     }
 
     /// Whether there is a Host.
@@ -162,36 +158,32 @@ impl Fields {
     /// Takes note of a name that is whole.
     fn recognise(&mut self) -> Result<(), Refusal> {
         self.field = Field::Other;
-        self.padded = false;
+        self.value = Value::default();
         match (self.section, self.name.whole()) {
             (Section::Trailers, _) if self.name.is_forbidden_trailer() => {
                 return Err(Refusal::Trailer);
             }
             (Section::Trailers, _) => {}
             (_, b"content-length") => {
-                if self.has_coding {
-                    return Err(Refusal::BothLengths);
+                match self.framing {
+                    Some(Framing::Chunked) => return Err(Refusal::BothLengths),
+                    Some(Framing::Length(_)) => return Err(Refusal::ContentLength),
+                    // Gateways such as WSGI's cannot tell `content_length` from the real one.
+                    None if self.name.is_underscored => return Err(Refusal::ContentLength),
+                    None => self.field = Field::Length,
                 }
-                // Gateways such as WSGI's cannot tell `content_length` from the real one.
-                if self.length.is_some() || self.name.is_underscored {
-                    return Err(Refusal::ContentLength);
-                }
-                self.field = Field::Length;
-                self.number = Number::default();
             }
-            (_, b"transfer-encoding") => {
-                if self.length.is_some() {
-                    return Err(Refusal::BothLengths);
-                }
-                if self.has_coding || self.old || self.name.is_underscored {
+            (_, b"transfer-encoding") => match self.framing {
+                Some(Framing::Length(_)) => return Err(Refusal::BothLengths),
+                Some(Framing::Chunked) => return Err(Refusal::TransferEncoding),
+                None if self.is_old || self.name.is_underscored => {
                     return Err(Refusal::TransferEncoding);
                 }
-                self.field = Field::Coding;
-                self.coding = 0;
-            }
+                None => self.field = Field::Coding,
+            },
             (Section::Request, b"host") if self.has_host => return Err(Refusal::HostTwice),
             (Section::Request, b"host") => self.has_host = true,
-            (Section::Request, b"upgrade") => self.has_upgrade = !self.old,
+            (Section::Request, b"upgrade") => self.has_upgrade = !self.is_old,
             _ => {}
         }
         Ok(())
@@ -205,8 +197,8 @@ impl Fields {
                 return Err(Refusal::HeaderValue);
             }
             Field::Other => {}
-            Field::Length => self.read_length(value)?,
-            Field::Coding => self.read_coding(value)?,
+            Field::Length => self.value.read_length(value)?,
+            Field::Coding => self.value.read_coding(value)?,
         }
         let Some(end) = end else { return Ok(bytes.len()) };
         if bytes[end] == b'\n' {
@@ -214,38 +206,11 @@ impl Fields {
         }
         match self.field {
             Field::Other => {}
-            Field::Length => self.length = Some(self.number.whole().ok_or(Refusal::ContentLength)?),
-            Field::Coding if self.coding == CHUNKED.len() => self.has_coding = true,
-            Field::Coding => return Err(Refusal::TransferEncoding),
+            Field::Length => self.framing = Some(self.value.length()?),
+            Field::Coding => self.framing = Some(self.value.coding()?),
         }
         self.state = State::LineEnd;
         Ok(end + 1)
-    }
-
-    fn read_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for &byte in value {
-            match byte {
-                b'0'..=b'9' if !self.padded => {
-                    self.number.push(byte - b'0').ok_or(Refusal::ContentLength)?;
-                }
-                b' ' => self.padded = true,
-                _ => return Err(Refusal::ContentLength),
-            }
-        }
-        Ok(())
-    }
-
-    fn read_coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for &byte in value {
-            match CHUNKED.get(self.coding) {
-                _ if byte == b' ' => self.padded = true,
-                Some(expected) if !self.padded && byte.to_ascii_lowercase() == *expected => {
-                    self.coding += 1;
-                }
-                _ => return Err(Refusal::TransferEncoding),
-            }
-        }
-        Ok(())
     }
 
     fn framing_fault(&self) -> Refusal {
@@ -257,25 +222,61 @@ impl Fields {
     }
 }
 
-/// A decimal number as everybody reads it: no sign, no leading zero (an octal number to some), below 2^63.
+/// The value of a field that frames the message.
 #[derive(Clone, Copy, Debug, Default)]
-struct Number {
-    value: u64,
+struct Value {
+    number: u64,
     digits: u8,
+    /// How much of `chunked` was read.
+    coding: usize,
+    /// A space has been, after which only the line's end may come.
+    is_padded: bool,
 }
 
-impl Number {
-    fn push(&mut self, digit: u8) -> Option<()> {
-        if self.digits > 0 && self.value == 0 {
-            return None;
+impl Value {
+    fn read_length(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for &byte in value {
+            match byte {
+                b'0'..=b'9' if !self.is_padded => {
+                    self.push(byte - b'0').ok_or(Refusal::ContentLength)?;
+                }
+                b' ' => self.is_padded = true,
+                _ => return Err(Refusal::ContentLength),
+            }
         }
-        self.value = self.value.checked_mul(10)?.checked_add(u64::from(digit))?;
-        self.digits += 1;
-        (self.value <= i64::MAX.unsigned_abs()).then_some(())
+        Ok(())
     }
 
-    fn whole(self) -> Option<u64> {
-        (self.digits > 0).then_some(self.value)
+    fn read_coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for &byte in value {
+            match CHUNKED.get(self.coding) {
+                _ if byte == b' ' => self.is_padded = true,
+                Some(expected) if !self.is_padded && byte.to_ascii_lowercase() == *expected => {
+                    self.coding += 1;
+                }
+                _ => return Err(Refusal::TransferEncoding),
+            }
+        }
+        Ok(())
+    }
+
+    /// A decimal number as everybody reads it: no sign, no leading zero (an octal number to some), below 2^63.
+    fn push(&mut self, digit: u8) -> Option<()> {
+        if self.digits > 0 && self.number == 0 {
+            return None;
+        }
+        self.number = self.number.checked_mul(10)?.checked_add(u64::from(digit))?;
+        self.digits += 1;
+        (self.number <= i64::MAX.unsigned_abs()).then_some(())
+    }
+
+    fn length(self) -> Result<Framing, Refusal> {
+        if self.digits > 0 { Ok(Framing::Length(self.number)) } else { Err(Refusal::ContentLength) }
+    }
+
+    fn coding(self) -> Result<Framing, Refusal> {
+        let is_whole = self.coding == CHUNKED.len();
+        if is_whole { Ok(Framing::Chunked) } else { Err(Refusal::TransferEncoding) }
     }
 }
 

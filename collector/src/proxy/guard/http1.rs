@@ -3,10 +3,9 @@
 //! Pure: no I/O, no clock, no allocation. Where a byte leaves two readings open it is refused, once and for all;
 //! what a well-formed request asks for is not judged here. Source: RFC 9112.
 
-use memchr::memchr;
-
 use super::chunks::Chunks;
-use super::fields::{Fields, Section, is_token};
+use super::fields::{Fields, Framing, Section, is_token};
+use super::target::Target;
 use crate::proxy::refusal::Refusal;
 
 /// How large a head may be.
@@ -58,8 +57,8 @@ pub struct Scanner {
     requests: u64,
     /// Bytes of the head at hand.
     head: usize,
-    target: usize,
-    has_query: bool,
+    method: Method,
+    target: Target,
     version: [u8; 8],
     version_bytes: usize,
     fields: Fields,
@@ -87,6 +86,13 @@ enum State {
     Refused,
 }
 
+/// How long a method is, and how much of it is that of `CONNECT`, the one whose target has another form.
+#[derive(Clone, Copy, Debug, Default)]
+struct Method {
+    bytes: usize,
+    connect: usize,
+}
+
 impl Scanner {
     /// At the start of a connection.
     #[must_use]
@@ -96,8 +102,8 @@ impl Scanner {
             state: State::Between { skipped: false },
             requests: 0,
             head: 0,
-            target: 0,
-            has_query: false,
+            method: Method::default(),
+            target: Target::new(false),
             version: [0; 8],
             version_bytes: 0,
             fields: Fields::new(Section::Request, false, limits.headers),
@@ -160,7 +166,7 @@ impl Scanner {
     /// Reads on within one state or a few; zero when nothing may be read before a decision.
     fn step(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         match self.state {
-            State::Between { skipped } => self.read_between(bytes[0], skipped),
+            State::Between { skipped } => self.read_between(bytes, skipped),
             State::SkippedLf if bytes[0] == b'\n' => {
                 self.state = State::Between { skipped: true };
                 Ok(1)
@@ -196,21 +202,20 @@ impl Scanner {
         }
     }
 
-    fn read_between(&mut self, byte: u8, skipped: bool) -> Result<usize, Refusal> {
-        match byte {
+    fn read_between(&mut self, bytes: &[u8], skipped: bool) -> Result<usize, Refusal> {
+        match bytes[0] {
             b'\r' if !skipped => {
                 self.state = State::SkippedLf;
                 Ok(1)
             }
             b'\n' => Err(Refusal::BareLf),
-            _ if !is_token(byte) => Err(Refusal::RequestLine),
+            byte if !is_token(byte) => Err(Refusal::RequestLine),
             _ => {
                 self.state = State::Method;
-                self.head = 1;
-                self.target = 0;
-                self.has_query = false;
+                self.head = 0;
+                self.method = Method::default();
                 self.version_bytes = 0;
-                Ok(1)
+                self.step(bytes)
             }
         }
     }
@@ -239,48 +244,41 @@ impl Scanner {
     }
 
     fn read_method(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        match bytes.iter().position(|&byte| !is_token(byte)) {
-            None => Ok(bytes.len()),
-            Some(end) if bytes[end] == b' ' => {
-                self.state = State::Target;
-                Ok(end + 1)
+        const CONNECT: &[u8] = b"CONNECT";
+        for (at, &byte) in bytes.iter().enumerate() {
+            if is_token(byte) {
+                let is_alike = CONNECT.get(self.method.bytes) == Some(&byte);
+                self.method.connect += usize::from(is_alike);
+                self.method.bytes += 1;
+                continue;
             }
-            Some(end) => Err(line_fault(bytes[end])),
+            if byte != b' ' {
+                return Err(line_fault(byte));
+            }
+            let Method { bytes, connect } = self.method;
+            self.target = Target::new(bytes == CONNECT.len() && connect == CONNECT.len());
+            self.state = State::Target;
+            return Ok(at + 1);
         }
+        Ok(bytes.len())
     }
 
     fn read_target(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        let end = memchr(b' ', bytes);
-        let target = &bytes[..end.unwrap_or(bytes.len())];
-        for (at, &byte) in target.iter().enumerate() {
+        for (at, &byte) in bytes.iter().enumerate() {
             match byte {
-                b'\r' if self.target > 0 => {
-                    self.state = State::OldLf;
+                b' ' | b'\r' if self.target.bytes() > 0 => {
+                    self.target.end()?;
+                    self.state = if byte == b' ' { State::Version } else { State::OldLf };
                     return Ok(at + 1);
                 }
                 ..=b' ' | 0x7f => return Err(line_fault(byte)),
-                _ if self.target == 0 && !begins_target(byte) => return Err(Refusal::Target),
-                b'?' => self.has_query = true,
-                // A fragment is no part of a target; hyper would cut it off without a word. The others hyper does not
-                // take, and a request that the guard passes must be one that the service sees.
-                b'#' | b'<' | b'>' | 0x80.. => return Err(Refusal::Target),
-                b'`' if !self.has_query => return Err(Refusal::Target),
-                b'"' if self.has_query => return Err(Refusal::Target),
-                _ => {}
-            }
-            self.target += 1;
-            if self.target > self.limits.target_bytes {
-                return Err(Refusal::TargetTooLong);
+                _ if self.target.bytes() == self.limits.target_bytes => {
+                    return Err(Refusal::TargetTooLong);
+                }
+                _ => self.target.read(byte)?,
             }
         }
-        match end {
-            None => Ok(bytes.len()),
-            Some(_) if self.target == 0 => Err(Refusal::RequestLine),
-            Some(end) => {
-                self.state = State::Version;
-                Ok(end + 1)
-            }
-        }
+        Ok(bytes.len())
     }
 
     fn read_version(&mut self, byte: u8) -> Result<usize, Refusal> {
@@ -310,13 +308,13 @@ impl Scanner {
             return Err(Refusal::HostMissing);
         }
         self.requests += 1;
-        if self.fields.is_chunked() {
-            self.chunks = Chunks::new();
-            self.state = State::Chunks;
-        } else if let Some(length @ 1..) = self.fields.length() {
-            self.state = State::Length(length);
-        } else {
-            self.end_request();
+        match self.fields.framing() {
+            None | Some(Framing::Length(0)) => self.end_request(),
+            Some(Framing::Length(length)) => self.state = State::Length(length),
+            Some(Framing::Chunked) => {
+                self.chunks = Chunks::new();
+                self.state = State::Chunks;
+            }
         }
         Ok(())
     }
@@ -328,11 +326,6 @@ impl Scanner {
             State::Between { skipped: false }
         };
     }
-}
-
-/// Whether a path, a `*`, a scheme or an authority can begin with it.
-fn begins_target(byte: u8) -> bool {
-    matches!(byte, b'/' | b'*' | b'[') || byte.is_ascii_alphanumeric()
 }
 
 /// Why a byte may not stand in a request line.

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::fields::{Fields, Section, is_control};
+use super::fields::{Fields, Framing, Section, is_control};
 use super::http1::Limits;
 use crate::proxy::failure::Failure;
 use crate::proxy::refusal::Refusal;
@@ -105,7 +105,6 @@ impl Answer {
             State::Reason if byte == b'\r' => self.state = State::LineLf,
             State::Reason if byte == b'\n' => return Err(Fault::Fields(Refusal::BareLf)),
             State::Reason if is_control(byte) => return Err(Fault::StatusLine),
-            State::Reason => {}
             State::LineLf if byte == b'\n' => {
                 self.fields = Fields::new(Section::Answer, self.is_old, self.limits.headers);
                 self.state = State::Fields;
@@ -118,7 +117,7 @@ impl Answer {
                 }
                 return Ok(read);
             }
-            State::Done => {}
+            State::Reason | State::Done => {}
         }
         Ok(1)
     }
@@ -152,7 +151,7 @@ impl Answer {
 
     fn end_head(&mut self) -> Result<(), Fault> {
         let is_informational = self.status < 200;
-        let has_body = self.fields.is_chunked() || self.fields.length().is_some_and(|n| n > 0);
+        let has_body = !matches!(self.fields.framing(), None | Some(Framing::Length(0)));
         if has_body && (is_informational || self.status == 204) {
             return Err(Fault::Bodiless);
         }

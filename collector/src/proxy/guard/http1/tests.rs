@@ -174,7 +174,7 @@ fn nothing_passes_behind_a_refusal() {
 /// Another reading of the same rules, of whole bytes and with regular expressions: how many requests they are exactly.
 fn model(bytes: &[u8]) -> Option<u64> {
     const HEAD: &str = concat!(
-        r"(?-u)^(?:\r\n)?([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([/*\[0-9A-Za-z][!-~]*) HTTP/1\.([01])\r\n",
+        r"(?-u)^(?:\r\n)?([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])\r\n",
         r"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)*)\r\n"
     );
     let head = Regex::new(HEAD).unwrap();
@@ -186,6 +186,11 @@ fn model(bytes: &[u8]) -> Option<u64> {
     while !matches!(rest, b"" | b"\r\n") {
         let found = head.captures(rest)?;
         let target = std::str::from_utf8(&found[2]).unwrap();
+        let authority = r"(?:[a-z0-9._-]+|\[[0-9a-f:.]*\])(?::[0-9]{1,5})?";
+        let form = match &found[1] {
+            b"CONNECT" => format!("(?i-u)^{authority}$"),
+            _ => format!(r"(?i-u)^(?:/.*|\*|https?://{authority}(?:/.*)?)$"),
+        };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let fields: Vec<_> = found[4].split(|byte| *byte == b'\n').collect();
         let fields: Vec<_> = fields.iter().filter_map(|line| line.strip_suffix(b"\r")).collect();
@@ -200,7 +205,8 @@ fn model(bytes: &[u8]) -> Option<u64> {
         };
         let framing: Vec<_> = fields.iter().filter(|line| framing.is_match(line)).collect();
         let is_old = &found[3] == b"0";
-        if target.contains(['#', '<', '>'])
+        if !Regex::new(&form).unwrap().is_match(&found[2])
+            || target.contains(['#', '<', '>'])
             || path.contains('`')
             || query.contains('"')
             || named("upgrade") > 0
@@ -285,6 +291,12 @@ const PIECES: &[&[u8]] = &[
     b"#",
     b"?",
     b"GET ",
+    b"CONNECT ",
+    b"http://a",
+    b"https://[::1]:80/",
+    b" a:443 HTTP/1.1\r\n",
+    b"*",
+    b"/",
 ];
 
 fn piece() -> impl Strategy<Value = Vec<u8>> {
@@ -310,7 +322,7 @@ pub(in crate::proxy::guard) fn honest() -> impl Strategy<Value = Vec<u8>> {
             let method = if method == "CONNECT" { "GET" } else { &method };
             let mut request = format!("{method} {target} HTTP/1.1\r\nHost: a.example\r\n");
             for field in fields {
-                request += &format!("{field}\r\n");
+                request.extend([&field, "\r\n"]);
             }
             match framing {
                 0 => (request + "\r\n").into_bytes(),

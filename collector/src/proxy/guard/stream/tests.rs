@@ -24,12 +24,14 @@ const TERMS: Terms = Terms {
     write: Duration::from_secs(60),
 };
 
+/// What the service was asked: method, target and body.
+type Seen = (String, String, Vec<u8>);
+
 /// A server of hyper behind a guard, and the client's end of the connection.
 struct Server {
     client: DuplexStream,
     verdict: Arc<Verdict>,
-    /// What the service was asked: method, target and body.
-    seen: Arc<Mutex<Vec<(String, String, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
     tasks: JoinSet<hyper::Result<()>>,
 }
 
@@ -38,7 +40,7 @@ struct Server {
 async fn serve(
     request: Request<Incoming>,
     verdict: Arc<Verdict>,
-    seen: Arc<Mutex<Vec<(String, String, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let turn = verdict.next();
     let answer = |status: StatusCode, body: Bytes| {
@@ -57,13 +59,11 @@ async fn serve(
         verdict.upgrade();
         return answer(StatusCode::SWITCHING_PROTOCOLS, Bytes::new());
     }
-    let body = match request.into_body().collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            let reason = verdict.broken().map_or("unknown", Refusal::as_str);
-            return answer(StatusCode::BAD_REQUEST, Bytes::from_static(reason.as_bytes()));
-        }
+    let Ok(body) = request.into_body().collect().await else {
+        let reason = verdict.broken().map_or("unknown", Refusal::as_str);
+        return answer(StatusCode::BAD_REQUEST, Bytes::from_static(reason.as_bytes()));
     };
+    let body = body.to_bytes();
     seen.lock().unwrap().push((method, target.clone(), body.to_vec()));
     let body = if target == "/long" { Bytes::from(vec![0; 1 << 20]) } else { body };
     answer(StatusCode::OK, body)
@@ -131,7 +131,8 @@ impl Server {
 
 fn statuses(answers: &str) -> Vec<u16> {
     let heads = answers.split("HTTP/1.").skip(1);
-    heads.map(|head| head[2..5].parse().unwrap()).collect()
+    // What was echoed can have the word in it as well.
+    heads.filter_map(|head| head.get(2..5)?.parse().ok()).collect()
 }
 
 /// Every case of the table against a real server: whole, and byte by byte.
@@ -161,9 +162,10 @@ async fn clients_of_the_table_are_answered_as_it_says() {
                     assert!(answers.ends_with(reason), "{}: {answers}", case.name);
                     (passed, Some(status))
                 }
-                Outcome::Passes(passed) => (passed, None),
-                // Whatever is for the forwarder; hyper may answer some of them.
-                Outcome::Forwarder(..) => continue,
+                // What a tunnel or an upgrade would make of the connection is in other tests.
+                Outcome::Forwarder(_, _, "connect" | "upgrade") => continue,
+                // Such a request must get as far as the service, or there is nobody to refuse it by its reason.
+                Outcome::Passes(passed) | Outcome::Forwarder(passed, ..) => (passed, None),
             };
             let expected: Vec<_> = std::iter::repeat_n(200, passed).chain(status).collect();
             assert_eq!(statuses(&answers), expected, "{} by {piece}: {answers}", case.name);
@@ -179,7 +181,7 @@ async fn a_refused_request_waits_for_its_turn() {
     server.send(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi").await;
     server.send(b"GET / HTTP/1.1\r\nHost : a\r\n\r\n").await;
     // More than the pipe holds: the server goes on reading, and throws it away.
-    server.send(&[b'x'; 64 << 10]).await;
+    server.send(&vec![b'x'; 64 << 10]).await;
     assert!(server.answer().await.ends_with("\r\n\r\nhi"));
     let rest = server.rest().await;
     assert!(rest.starts_with("HTTP/1.1 400") && rest.contains("connection: close\r\n"), "{rest}");
@@ -283,11 +285,12 @@ async fn a_client_that_takes_nothing_is_cut_off() {
 async fn a_client_that_takes_little_is_not() {
     let mut server = Server::start();
     server.send(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    let mut piece = [0; 64 << 10];
+    let mut piece = vec![0; 64 << 10];
     for _ in 0..16 {
         sleep(Duration::from_secs(50)).await;
         server.client.read_exact(&mut piece).await.unwrap();
     }
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(server.verdict.received(), 31);
     assert!(server.verdict.sent() > 1 << 20);
 }
@@ -506,9 +509,11 @@ proptest! {
         let is_broken = matches!(refusal, Some(Refusal::Chunk | Refusal::Trailer));
         // What closes or upgrades a connection, or is not for a service, is in other tests.
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-        prop_assume!(!text.contains("upgrade") && !text.contains("http/1.0"));
+        if ["upgrade", "http/1.0", "connect"].iter().any(|word| text.contains(word)) {
+            return Ok(());
+        }
         in_runtime(async {
-            let mut server = Server::start();
+            let server = Server::start();
             let (mut read, mut write) = tokio::io::split(server.client);
             let send = async {
                 for bytes in bytes.chunks(piece) {

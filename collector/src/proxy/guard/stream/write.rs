@@ -49,14 +49,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.get_mut();
-        let until = match stream.lingering {
-            Some(until) => until,
-            None => {
-                let outcome = Pin::new(&mut stream.inner).poll_shutdown(cx);
-                ready!(stream.note_progress(cx, outcome))?;
-                *stream.lingering.insert(Instant::now() + LINGER)
-            }
-        };
+        if stream.lingering.is_none() {
+            let outcome = Pin::new(&mut stream.inner).poll_shutdown(cx);
+            ready!(stream.note_progress(cx, outcome))?;
+        }
+        let until = *stream.lingering.get_or_insert_with(|| Instant::now() + LINGER);
         // Only where the client may be in the middle of something is there anything to wait for.
         let is_http2 = stream.protocol() == Protocol::Http2;
         if is_http2 || matches!(stream.place(), Place::Between | Place::Raw) {
