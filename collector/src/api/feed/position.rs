@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Fault;
-use crate::pods::health::Failure;
-use crate::pods::object::Metadata;
+use crate::api::health::Failure;
+use crate::api::object::Metadata;
 
 /// Failures in a row after which to list again instead of trying the same version.
 const PATIENCE: u32 = 4;
@@ -91,7 +91,7 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pods::lax::Text;
+    use crate::api::lax::Text;
 
     fn at(version: &str) -> Metadata {
         Metadata { resource_version: Text(Some(version.into())), ..Metadata::default() }
