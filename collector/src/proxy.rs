@@ -7,6 +7,7 @@
 //! and tells [`stats`] how it went.
 
 pub mod control;
+pub mod discovery;
 pub mod failure;
 pub mod refusal;
 pub mod route;

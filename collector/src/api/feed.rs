@@ -25,7 +25,7 @@ pub(crate) use fault::Fault;
 pub(crate) use pace::Backoff;
 pub use pace::Pace;
 use position::Position;
-pub(crate) use request::{Target, exchange, list, try_list, try_watch};
+pub(crate) use request::{Target, exchange, is_name, list, try_list, try_watch};
 use wire::{Lines, Sent};
 
 use super::health::{Event, Follower, Health, Skipped};
@@ -163,7 +163,7 @@ fn understood<K: Object>(
 ) -> Option<Change<K>> {
     let (event, change) = match sent {
         Sent::Bookmark(object) => {
-            position.saw(object.metadata());
+            position.saw(object.version());
             return None;
         }
         Sent::Unknown => return None,
@@ -171,7 +171,7 @@ fn understood<K: Object>(
         Sent::Deleted(object) => (Event::Deleted, Change::Deleted(object)),
     };
     if let Change::Applied(object) | Change::Deleted(object) = &change {
-        position.saw(object.metadata());
+        position.saw(object.version());
     }
     follower.count(event);
     Some(change)

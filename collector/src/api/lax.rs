@@ -257,6 +257,29 @@ impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Deserialize<'de> for 
     }
 }
 
+/// The texts of a list, at most as many as other lists have items; what is no text is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Texts(pub(crate) Vec<Arc<str>>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = Texts;
+            expecting!("a list of texts");
+            otherwise!(Texts::default(); unit bool number text map);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = seq.next_element::<Text>()? {
+                    texts.extend(text.0.filter(|_| texts.len() < MAX_ITEMS));
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(Items)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,9 +6,14 @@ use serde::Deserialize;
 
 use super::lax::{Flag, Lax, List, Map, Text};
 
+/// `metadata`. What is longer than a label needs another type of map for its annotations.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Metadata {
+#[serde(
+    rename_all = "camelCase",
+    default,
+    bound(deserialize = "Annotations: Deserialize<'de> + Default")
+)]
+pub(crate) struct Metadata<Annotations = Map> {
     pub(crate) name: Text,
     pub(crate) namespace: Text,
     pub(crate) uid: Text,
@@ -16,7 +21,7 @@ pub(crate) struct Metadata {
     pub(crate) creation_timestamp: Text,
     pub(crate) deletion_timestamp: Text,
     pub(crate) labels: Map,
-    pub(crate) annotations: Map,
+    pub(crate) annotations: Annotations,
     pub(crate) owner_references: List<OwnerReference>,
 }
 
@@ -37,14 +42,15 @@ pub(crate) struct MetadataObject {
 
 /// Objects that a list or a watch can carry.
 pub(crate) trait Object: for<'de> Deserialize<'de> + Default + Send + 'static {
-    fn metadata(&self) -> Option<&Metadata>;
+    /// `metadata.resourceVersion`.
+    fn version(&self) -> Option<&str>;
 }
 
-/// Makes types with a field `metadata: Lax<Metadata>` into [`Object`]s.
+/// Makes types with a field `metadata: Lax<Metadata>` into `Object`s.
 macro_rules! objects {
     ($($kind:ty)+) => { $(impl $crate::api::object::Object for $kind {
-        fn metadata(&self) -> Option<&$crate::api::object::Metadata> {
-            self.metadata.0.as_ref()
+        fn version(&self) -> Option<&str> {
+            self.metadata.0.as_ref()?.resource_version.0.as_deref()
         }
     })+ };
 }

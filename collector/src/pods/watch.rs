@@ -162,9 +162,7 @@ pub async fn list(client: &Client, settings: &Settings, wait: Duration) -> Resul
 /// What a watch with these settings asks for.
 pub(super) fn targets(settings: &Settings) -> Result<Vec<Target>, Error> {
     let node = &settings.node;
-    // A name is a DNS subdomain; anything else could widen the selector.
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if node.is_empty() || node.len() > 253 || !node.bytes().all(is_name) {
+    if !feed::is_name(node) {
         return Err(Error::BadNode(node.clone()));
     }
     let own = |feed, field: &str| Target {

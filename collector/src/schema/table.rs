@@ -197,6 +197,7 @@ table! {
     WatchEvents Agent Counter None "podmeter_watch_events_total" ["resource", "event"] "Events had from the API server." "";
     WatchFailures Agent Counter None "podmeter_watch_failures_total" ["kind"] "Failed requests to the API server, by kind." "";
     ObjectsSkipped Agent Counter None "podmeter_objects_skipped_total" ["reason"] "Objects from the API server that could not be used, by reason." "";
+    ProxyRouteFaults Agent Gauge None "podmeter_proxy_route_faults" ["namespace", "ingress", "reason"] "What of an Ingress, its Secrets and its Services cannot be used, by reason; the log and the Ingress' Events say what and how to mend it." "";
     Scrapes Agent Counter None "podmeter_scrapes_total" ["format"] "Scrapes answered, by format." "";
     ScrapesRefused Agent Counter None "podmeter_http_requests_refused_total" ["reason"] "Requests to Podmeter's own endpoints that were refused, by reason." "";
     ScrapeDuration Agent Histogram Seconds "podmeter_scrape_duration_seconds" [] "Time that answering a scrape took, the tick it may have asked for included." "";

@@ -17,13 +17,15 @@ pub(crate) struct Fault {
     pub(crate) kind: Failure,
     /// What happened, in our words or the network layer's.
     pub(crate) cause: String,
+    /// The status of the answer, if there was one.
+    pub(crate) status: Option<u16>,
     /// How long the server asked us to wait.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Fault {
     pub(crate) fn new(kind: Failure, cause: impl Into<String>) -> Self {
-        Self { kind, cause: cause.into(), retry_after: None }
+        Self { kind, cause: cause.into(), status: None, retry_after: None }
     }
 
     /// Nothing came within the time that the step may take.
@@ -36,6 +38,7 @@ impl Fault {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         Self {
             retry_after: asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
+            status: Some(status.as_u16()),
             ..Self::new(kind_of(status.as_u16()), format!("HTTP {}", status.as_u16()))
         }
     }

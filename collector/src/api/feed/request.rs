@@ -43,6 +43,13 @@ pub(crate) struct Target {
     pub(crate) metadata_only: bool,
 }
 
+/// Whether this can be an object's or namespace's name (a DNS subdomain); anything else could widen a selector or
+/// lead to another path.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(is_legal) && !text.starts_with('.')
+}
+
 impl Target {
     fn request(&self) -> kube::core::Request {
         let mut path = match self.feed.group() {
