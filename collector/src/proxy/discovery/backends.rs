@@ -209,3 +209,6 @@ pub(super) fn same(a: &Service, b: &Service) -> bool {
         && a.endpoints.len() == b.endpoints.len()
         && a.endpoints.iter().zip(&b.endpoints).all(|(a, b)| same(a, b))
 }
+
+#[cfg(test)]
+mod tests;

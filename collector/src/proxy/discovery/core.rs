@@ -328,3 +328,6 @@ fn by_service<'a>(ours: &[&'a Ingress]) -> BTreeMap<Name, Vec<&'a Origin>> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;

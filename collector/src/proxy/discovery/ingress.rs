@@ -325,3 +325,6 @@ pub(super) fn services(route: &Route) -> impl Iterator<Item = &ServiceKey> {
     };
     all.iter().map(|(key, _)| key)
 }
+
+#[cfg(test)]
+mod tests;
