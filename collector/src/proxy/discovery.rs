@@ -156,7 +156,7 @@ impl Discovery {
             Subject::Classes => feed.follow(|changes| self.core().classes(changes)).await,
             Subject::Ingresses => feed.follow(|changes| self.core().ingresses(changes)).await,
             Subject::Authorities(_) => {
-                feed.follow(|changes| self.core().authorities(changes)).await
+                feed.follow(|changes| self.core().authorities(changes)).await;
             }
             Subject::Secret(name) => feed.follow(|changes| self.core().secret(name, changes)).await,
             Subject::Service(name) => {

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub(super) use known::Known;
-use known::{Exposed, Spec};
+use known::{Exposed, Said, Spec};
 
 use super::fault::Reason;
 use super::place::{Place, Slice};
@@ -35,14 +35,18 @@ impl Known {
         last: Option<&Service>,
     ) -> Option<Result<Service, Trouble>> {
         let name = &self.name.name;
-        let Some(spec) = self.spec.as_ref()? else {
-            return Some(Err((
-                Reason::ServiceMissing,
-                format!(
-                    "there is no Service {name} in namespace {}; make it, or route elsewhere",
-                    self.name.namespace
-                ),
-            )));
+        let spec = match &self.spec {
+            Said::Nothing => return None,
+            Said::Absent => {
+                return Some(Err((
+                    Reason::ServiceMissing,
+                    format!(
+                        "there is no Service {name} in namespace {}; make it, or route elsewhere",
+                        self.name.namespace
+                    ),
+                )));
+            }
+            Said::Present(spec) => spec,
         };
         if spec.is_external {
             let sentence = format!(

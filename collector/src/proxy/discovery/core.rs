@@ -111,9 +111,9 @@ impl Core {
         subjects.extend(self.clients.as_ref().map(|it| Subject::Authorities(it.name().clone())));
         for (name, known) in self.services.known() {
             subjects.insert(Subject::Service(name.clone()));
-            subjects.extend(self.is_legacy.map(|is_legacy| match is_legacy {
-                true => Subject::Endpoints(name.clone()),
-                false => Subject::Slices(name.clone()),
+            subjects.extend(self.is_legacy.map(|is_legacy| {
+                let name = name.clone();
+                if is_legacy { Subject::Endpoints(name) } else { Subject::Slices(name) }
             }));
             let selector = known.selector().cloned();
             subjects.extend(selector.map(|selector| Subject::Pods(name.clone(), selector)));
@@ -155,8 +155,9 @@ impl Core {
         let Some(routes) = &self.routes else { return };
         let unpublished = routes.ours().into_iter().filter(|ingress| self.is_unpublished(ingress));
         for ingress in unpublished {
-            let name = Name::parse(&ingress.origin.namespace, &ingress.origin.name);
-            name.into_iter().for_each(|name| self.links.unpublished.push(name));
+            if let Some(name) = Name::parse(&ingress.origin.namespace, &ingress.origin.name) {
+                self.links.unpublished.push(name);
+            }
         }
         self.certificates.want(routes.tls());
         let now = routes.routes();

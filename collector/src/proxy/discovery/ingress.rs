@@ -288,13 +288,14 @@ fn path(entry: &PathObject, regex: bool) -> Result<Path, String> {
     if text.len() > MAX_PATH {
         return Err(format!("is longer than {MAX_PATH} bytes"));
     }
-    if !text.starts_with('/') && !(regex && is_specific && text.starts_with('^')) {
+    let is_regex = regex && is_specific;
+    let is_absolute = text.starts_with('/') || (is_regex && text.starts_with('^'));
+    if !is_absolute {
         return Err("does not begin with \"/\"".to_owned());
     }
     if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
         return Err("has a space or a control character; write it percent-encoded".to_owned());
     }
-    let is_regex = regex && is_specific;
     // Paths are compared as they came and without the query.
     if !is_regex && text.contains(['?', '#']) {
         return Err("has a query or fragment, which no path has".to_owned());

@@ -137,7 +137,7 @@ pub(super) async fn statuses(
     let mut limit = Limit::new(STATUS_EVERY);
     let mut has_failed = false;
     let addresses: Vec<Value> = publish.iter().map(|text| address(text)).collect();
-    let patch = json!({"status": {"loadBalancer": {"ingress": addresses}}});
+    let wanted = json!({"status": {"loadBalancer": {"ingress": addresses}}});
     let mut next = Some(unpublished.next().await);
     loop {
         sleep(STATUS_JITTER.mul_f64(fastrand::f64())).await;
@@ -151,7 +151,7 @@ pub(super) async fn statuses(
                 name.namespace, name.name
             );
             let method = (Method::PATCH, "application/merge-patch+json");
-            let Err(fault) = send(client, method, &path, &patch).await else { continue };
+            let Err(fault) = send(client, method, &path, &wanted).await else { continue };
             if fault.kind == Failure::Forbidden {
                 warn!(
                     "no addresses in the status of Ingresses: grant patch on ingresses/status, as deploy/rbac-proxy.yaml does"

@@ -26,12 +26,28 @@ const MAX_GONE: usize = 256;
 /// Everything known of a Service.
 pub(in crate::proxy::discovery) struct Known {
     pub(super) name: Name,
-    /// The outer one is `None` until the server has spoken, the inner one when there is no such Service.
-    pub(super) spec: Option<Option<Spec>>,
+    pub(super) spec: Said,
     /// By the objects' names; `None` until the server has spoken.
     pub(super) slices: Option<BTreeMap<Arc<str>, Vec<Slice>>>,
     pub(super) pods: HashMap<Arc<str>, Pod>,
     pub(super) gone: Gone,
+}
+
+/// What the server has said of the Service itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Nothing so far.
+    #[default]
+    Nothing,
+    /// That it is not there.
+    Absent,
+    Present(Spec),
+}
+
+impl From<Option<Spec>> for Said {
+    fn from(spec: Option<Spec>) -> Self {
+        spec.map_or(Self::Absent, Self::Present)
+    }
 }
 
 /// What is kept of the Service itself.
@@ -57,25 +73,35 @@ pub(super) struct Exposed {
 
 impl Known {
     pub(in crate::proxy::discovery) fn new(name: Name) -> Self {
-        Self { name, spec: None, slices: None, pods: HashMap::new(), gone: Gone::default() }
+        Self {
+            name,
+            spec: Said::Nothing,
+            slices: None,
+            pods: HashMap::new(),
+            gone: Gone::default(),
+        }
     }
 
     /// The selector of its pods, once it is known to have one.
     pub(in crate::proxy::discovery) fn selector(&self) -> Option<&Arc<str>> {
-        self.spec.as_ref()?.as_ref()?.selector.as_ref()
+        match &self.spec {
+            Said::Present(spec) => spec.selector.as_ref(),
+            Said::Nothing | Said::Absent => None,
+        }
     }
 
     pub(in crate::proxy::discovery) fn services(&mut self, changes: Vec<Change<ServiceObject>>) {
         let before = self.selector().cloned();
         for change in changes {
-            self.spec = Some(match change {
+            let object = match change {
                 Change::All(objects) => {
-                    objects.into_iter().find(|object| self.is(&object.metadata.0)).map(read)
+                    objects.into_iter().find(|object| self.is(object.metadata.0.as_ref()))
                 }
-                Change::Applied(object) if self.is(&object.metadata.0) => Some(read(object)),
-                Change::Deleted(object) if self.is(&object.metadata.0) => None,
+                Change::Applied(object) if self.is(object.metadata.0.as_ref()) => Some(object),
+                Change::Deleted(object) if self.is(object.metadata.0.as_ref()) => None,
                 Change::Applied(_) | Change::Deleted(_) => continue,
-            });
+            };
+            self.spec = object.map(read).into();
         }
         if self.selector() != before.as_ref() {
             // They are asked for anew; those that are pods of this Service still are known again at once.
@@ -84,8 +110,8 @@ impl Known {
         }
     }
 
-    fn is(&self, metadata: &Option<Metadata>) -> bool {
-        metadata.as_ref().is_some_and(|metadata| metadata.name.is(&self.name.name))
+    fn is(&self, metadata: Option<&Metadata>) -> bool {
+        metadata.is_some_and(|metadata| metadata.name.is(&self.name.name))
     }
 
     pub(in crate::proxy::discovery) fn slices(&mut self, changes: Vec<Change<SliceObject>>) {
@@ -119,10 +145,10 @@ impl Known {
         for change in changes {
             let object = match change {
                 Change::All(objects) => {
-                    objects.into_iter().find(|object| self.is(&object.metadata.0))
+                    objects.into_iter().find(|object| self.is(object.metadata.0.as_ref()))
                 }
-                Change::Applied(object) if self.is(&object.metadata.0) => Some(object),
-                Change::Deleted(object) if self.is(&object.metadata.0) => None,
+                Change::Applied(object) if self.is(object.metadata.0.as_ref()) => Some(object),
+                Change::Deleted(object) if self.is(object.metadata.0.as_ref()) => None,
                 Change::Applied(_) | Change::Deleted(_) => continue,
             };
             let slices = object.map(place::of_endpoints).unwrap_or_default();
@@ -150,7 +176,9 @@ impl Known {
                     before.retain(|name, pod| {
                         self.pods.get(name).is_none_or(|now| now.uid != pod.uid)
                     });
-                    before.into_values().for_each(|pod| self.gone.remember(pod.uid));
+                    for pod in before.into_values() {
+                        self.gone.remember(pod.uid);
+                    }
                 }
                 Change::Applied(object) => match pod::read(object, rules) {
                     Ok(pod) => self.insert(pod, &mut skip),

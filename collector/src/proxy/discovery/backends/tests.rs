@@ -18,7 +18,7 @@ fn object<K: serde::de::DeserializeOwned>(value: Value) -> K {
 }
 
 impl Watched {
-    fn new(ports: Value) -> Self {
+    fn new(ports: &Value) -> Self {
         let mut known = Known::new(Name { namespace: "shop".into(), name: "web".into() });
         let service = json!({"metadata": {"name": "web"}, "spec": {"ports": ports, "selector": {"app": "web", "a": "b"}}});
         known.services(vec![Change::All(vec![object(service)])]);
@@ -27,7 +27,7 @@ impl Watched {
 
     /// The usual one: one port without a name.
     fn plain() -> Self {
-        Self::new(json!([{"port": 80, "targetPort": 8080}]))
+        Self::new(&json!([{"port": 80, "targetPort": 8080}]))
     }
 
     fn slices(&mut self, slices: Vec<Value>) -> &mut Self {
@@ -79,7 +79,7 @@ fn slice(name: &str, endpoints: &Value) -> Value {
     })
 }
 
-fn endpoint(ip: &str, uid: &str, conditions: Value) -> Value {
+fn endpoint(ip: &str, uid: &str, conditions: &Value) -> Value {
     json!({
         "addresses": [ip], "conditions": conditions, "nodeName": "n1", "zone": "z1",
         "targetRef": {"kind": "Pod", "namespace": "shop", "name": format!("web-{uid}"), "uid": uid},
@@ -115,7 +115,7 @@ fn conditions_decide_who_gets_requests() {
         (json!({"ready": false, "terminating": true}), None),
     ] {
         let mut web = Watched::plain();
-        web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", conditions.clone())]))]);
+        web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &conditions)]))]);
         let expected: Vec<_> = expected
             .map(|state| format!("u1 10.0.0.1:8080 {state} n1 web-u1"))
             .into_iter()
@@ -128,14 +128,14 @@ fn conditions_decide_who_gets_requests() {
 fn endpoint_in_several_slices_is_one_and_the_ready_one() {
     let mut web = Watched::plain();
     let ending = json!({"ready": false, "serving": true, "terminating": true});
-    let mut v6 = slice("c", &json!([endpoint("fd00::1", "u1", json!({}))]));
+    let mut v6 = slice("c", &json!([endpoint("fd00::1", "u1", &json!({}))]));
     v6["addressType"] = "IPv6".into();
     web.slices(vec![
         slice(
             "a",
-            &json!([endpoint("10.0.0.1", "u1", ending), endpoint("10.0.0.2", "u2", json!({}))]),
+            &json!([endpoint("10.0.0.1", "u1", &ending), endpoint("10.0.0.2", "u2", &json!({}))]),
         ),
-        slice("b", &json!([endpoint("10.0.0.1", "u1", json!({}))])),
+        slice("b", &json!([endpoint("10.0.0.1", "u1", &json!({}))])),
         v6,
     ]);
     assert_eq!(
@@ -146,12 +146,12 @@ fn endpoint_in_several_slices_is_one_and_the_ready_one() {
 
 #[test]
 fn port_is_found_by_number_or_name_and_resolved_by_the_slices_name() {
-    let mut web = Watched::new(json!([
+    let mut web = Watched::new(&json!([
         {"name": "metrics", "port": 9090, "targetPort": "metrics"},
         {"name": "http", "port": 80, "targetPort": "web", "appProtocol": "kubernetes.io/h2c"},
         {"name": "dns", "port": 53, "protocol": "UDP"},
     ]));
-    let mut both = slice("a", &json!([endpoint("10.0.0.1", "u1", json!({}))]));
+    let mut both = slice("a", &json!([endpoint("10.0.0.1", "u1", &json!({}))]));
     both["ports"] = json!([{"name": "metrics", "port": 1}, {"name": "http", "port": 3000}]);
     web.slices(vec![both]);
     assert_eq!(web.told(), ["u1 10.0.0.1:3000 Ready n1 web-u1"]);
@@ -176,7 +176,7 @@ fn app_protocol_says_what_is_spoken() {
         (json!("http"), Protocol::Http1, false),
         (json!(null), Protocol::Http1, false),
     ] {
-        let mut web = Watched::new(json!([{"port": 80, "appProtocol": app}]));
+        let mut web = Watched::new(&json!([{"port": 80, "appProtocol": app}]));
         web.slices(vec![]).told();
         let told = web.last.unwrap();
         assert_eq!((told.protocol, told.tls), (protocol, tls), "{app}");
@@ -200,7 +200,7 @@ fn absent_and_external_services_are_told_as_such() {
 #[test]
 fn labels_are_the_pods_own_once_it_is_known_and_stay_the_same_allocation() {
     let mut web = Watched::plain();
-    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", json!({}))]))]);
+    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &json!({}))]))]);
     web.told();
     let labels = |web: &Watched| web.last.as_ref().unwrap().endpoints[0].labels.clone();
     let first = labels(&web);
@@ -238,7 +238,7 @@ fn address_without_a_pod_has_labels_of_its_own() {
 #[test]
 fn pod_about_to_end_is_told_so_by_whichever_feed_is_first() {
     let mut web = Watched::plain();
-    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", json!({}))]))]);
+    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &json!({}))]))]);
     web.pods(vec![Change::All(vec![pod("u1", true, true)])]);
     assert_eq!(web.told(), ["u1 10.0.0.1:8080 Terminating n2 web-u1"]);
     web.pods(vec![Change::Applied(pod("u1", false, true))]);
@@ -248,7 +248,7 @@ fn pod_about_to_end_is_told_so_by_whichever_feed_is_first() {
 #[test]
 fn deleted_pod_is_out_although_a_slice_still_names_it() {
     let mut web = Watched::plain();
-    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", json!({}))]))]);
+    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &json!({}))]))]);
     web.pods(vec![Change::All(vec![pod("u1", true, false)])]);
     assert_eq!(web.told().len(), 1);
     web.pods(vec![Change::Deleted(pod("u1", true, false))]);
@@ -289,10 +289,10 @@ fn endpoints_that_drop_a_pod_before_its_deletion_is_known_drop_it() {
 fn server_that_tells_endings_apart_has_the_last_word() {
     let not_serving = json!({"ready": false, "serving": false, "terminating": true});
     let mut web = Watched::plain();
-    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", json!({"serving": true}))]))]);
+    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &json!({"serving": true}))]))]);
     web.pods(vec![Change::All(vec![pod("u1", true, true)])]);
     assert_eq!(web.told().len(), 1);
-    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", not_serving)]))]);
+    web.slices(vec![slice("a", &json!([endpoint("10.0.0.1", "u1", &not_serving)]))]);
     assert_eq!(web.told(), Vec::<String>::new());
 }
 

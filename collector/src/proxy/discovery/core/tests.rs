@@ -101,7 +101,7 @@ impl Bench {
     fn routed() -> Self {
         let mut bench = Self::new(&settings());
         bench.core.classes(vec![Change::All(vec![])]);
-        bench.core.ingresses(vec![Change::All(vec![object(ingress_of("web", json!({})))])]);
+        bench.core.ingresses(vec![Change::All(vec![object(ingress_of("web", &json!({})))])]);
         bench.said();
         bench
     }
@@ -126,7 +126,7 @@ fn name(name: &str) -> Name {
 }
 
 /// An Ingress `name` of our class to the Service of the same name, less what `over` says of its spec.
-fn ingress_of(name: &str, over: Value) -> Value {
+fn ingress_of(name: &str, over: &Value) -> Value {
     let mut spec = json!({
         "ingressClassName": "podmeter",
         "rules": [{"host": format!("{name}.example"), "http": {"paths": [
@@ -259,12 +259,12 @@ fn classes_decide_which_ingresses_are_ours() {
             "spec": {"controller": controller},
         }))
     };
-    let unnamed = ingress_of("unnamed", json!({"ingressClassName": null}));
-    let mut legacy = ingress_of("legacy", json!({"ingressClassName": null}));
+    let unnamed = ingress_of("unnamed", &json!({"ingressClassName": null}));
+    let mut legacy = ingress_of("legacy", &json!({"ingressClassName": null}));
     legacy["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "podmeter"});
-    let other = ingress_of("other", json!({"ingressClassName": "nginx"}));
+    let other = ingress_of("other", &json!({"ingressClassName": "nginx"}));
     let mut bench = Bench::new(&settings());
-    let all = [ingress_of("web", json!({})), unnamed, legacy, other];
+    let all = [ingress_of("web", &json!({})), unnamed, legacy, other];
     bench.core.ingresses(vec![Change::All(all.into_iter().map(object).collect())]);
     assert_eq!(bench.said(), ["routes 2"], "without an object of the class, by its name");
 
@@ -281,19 +281,19 @@ fn classes_decide_which_ingresses_are_ours() {
 #[test]
 fn last_good_routes_stay_while_the_new_version_is_of_no_use() {
     let mut bench = Bench::routed();
-    let broken = ingress_of("web", json!({"rules": [{"host": "web:80"}]}));
+    let broken = ingress_of("web", &json!({"rules": [{"host": "web:80"}]}));
     bench.core.ingresses(vec![Change::Applied(object(broken.clone()))]);
     assert_eq!(bench.said(), Vec::<String>::new());
     assert_eq!(bench.reasons(), [("web".to_owned(), "bad_host")]);
     bench.core.ingresses(vec![Change::All(vec![object(broken.clone())])]);
     assert_eq!(bench.said(), Vec::<String>::new(), "over a list, too");
 
-    let mut guarded = ingress_of("web", json!({}));
+    let mut guarded = ingress_of("web", &json!({}));
     guarded["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/auth-url": "x"});
     bench.core.ingresses(vec![Change::Applied(object(guarded))]);
     assert_eq!(bench.said(), ["routes 0"], "but not where it is to be protected");
 
-    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", json!({}))))]);
+    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     let mut another = broken;
     another["metadata"]["uid"] = "another".into();
     bench.said();
@@ -304,7 +304,8 @@ fn last_good_routes_stay_while_the_new_version_is_of_no_use() {
 #[test]
 fn fault_becomes_one_event_on_the_ingress() {
     let mut bench = Bench::routed();
-    let broken = object::<IngressObject>(ingress_of("web", json!({"rules": [{"host": "web:80"}]})));
+    let broken =
+        object::<IngressObject>(ingress_of("web", &json!({"rules": [{"host": "web:80"}]})));
     bench.core.ingresses(vec![Change::Applied(broken.clone())]);
     bench.core.ingresses(vec![Change::Applied(broken)]);
     let notice = bench.notices.pop().unwrap();
@@ -321,14 +322,14 @@ fn what_the_table_refuses_is_a_fault_until_it_is_mended() {
         vec![Fault { origin, reason: "bad_regex", sentence: "it has no end".to_owned() }];
     let changed = ingress_of(
         "web",
-        json!({"rules": [{"host": "x", "http": {"paths": [
+        &json!({"rules": [{"host": "x", "http": {"paths": [
             {"path": "/", "pathType": "Exact", "backend": {"service": {"name": "web", "port": {"number": 80}}}},
         ]}}]}),
     );
     bench.core.ingresses(vec![Change::Applied(object(changed))]);
     assert_eq!(bench.reasons(), [("web".to_owned(), "bad_regex")]);
     bench.told.refuses.lock().unwrap().clear();
-    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", json!({}))))]);
+    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     assert_eq!(bench.reasons(), []);
 }
 
@@ -336,7 +337,7 @@ fn what_the_table_refuses_is_a_fault_until_it_is_mended() {
 fn certificate_stays_in_force_when_its_secret_breaks_or_goes() {
     let mut bench = Bench::routed();
     let tls = json!({"tls": [{"hosts": ["web.example"], "secretName": "cert"}]});
-    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", tls)))]);
+    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &tls)))]);
     let cert = name("cert");
     assert!(bench.core.subjects().contains(&Subject::Secret(cert.clone())));
     bench.said();
@@ -362,7 +363,7 @@ fn certificate_stays_in_force_when_its_secret_breaks_or_goes() {
     assert_eq!(bench.reasons(), [("web".to_owned(), "certificate_missing")]);
     assert_eq!(bench.said(), Vec::<String>::new(), "the last good one stays");
 
-    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", json!({}))))]);
+    bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     assert_eq!(bench.said(), ["certificates"], "nobody names it any more");
     assert!(!bench.core.subjects().contains(&Subject::Secret(cert)));
 }
@@ -392,11 +393,11 @@ fn authorities_are_told_when_they_change_and_the_last_good_ones_stay() {
 fn status_is_to_be_written_only_while_it_differs() {
     let publish = vec!["192.0.2.1".into(), "lb.example".into()];
     let mut bench = Bench::new(&Settings { publish, ..settings() });
-    bench.core.ingresses(vec![Change::All(vec![object(ingress_of("web", json!({})))])]);
+    bench.core.ingresses(vec![Change::All(vec![object(ingress_of("web", &json!({})))])]);
     assert_eq!(bench.unpublished.pop(), Some(name("web")));
     assert!(bench.core.lacks_status(&name("web")));
 
-    let mut written = ingress_of("web", json!({}));
+    let mut written = ingress_of("web", &json!({}));
     written["status"] =
         json!({"loadBalancer": {"ingress": [{"hostname": "lb.example"}, {"ip": "192.0.2.1"}]}});
     bench.core.ingresses(vec![Change::Applied(object(written))]);

@@ -57,7 +57,7 @@ const CHANGES: [&str; 25] = [
 ];
 
 /// When plain HTTP is redirected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Redirect {
     #[default]
     Never,
@@ -179,14 +179,11 @@ impl Draft {
         }
         let is_off = matches!(text, "" | "false" | "off");
         match name {
-            "ssl-redirect" => {
-                if value::flag(text)? && self.options.redirect == Redirect::Never {
-                    self.options.redirect = Redirect::ForTls;
-                }
-            }
-            "force-ssl-redirect" => {
+            "ssl-redirect" | "force-ssl-redirect" => {
+                let is_forced = name == "force-ssl-redirect";
+                let redirect = if is_forced { Redirect::Always } else { Redirect::ForTls };
                 if value::flag(text)? {
-                    self.options.redirect = Redirect::Always;
+                    self.options.redirect = self.options.redirect.max(redirect);
                 }
             }
             _ if is_off => {}

@@ -292,71 +292,31 @@ fn object_without_a_name_that_could_be_asked_for_is_none() {
     }
 }
 
-/// Keys that the readers know, at any depth, with values of any kind.
+/// Keys that the readers know.
+const KEYS: &str = "metadata spec status name namespace uid annotations rules http paths path pathType backend \
+    service port number tls hosts secretName ports selector endpoints addresses conditions targetRef subsets data \
+    tls.crt defaultBackend ownerReferences labels type podmeter.io/canary-service podmeter.io/canary-weight \
+    podmeter.io/proxy-body-size nginx.ingress.kubernetes.io/affinity";
+const WORDS: [&str; 8] = ["shop", "web", "/", "Prefix", "10.0.0.1", "a.example", "Pod", "9é"];
+
+/// Those keys at any depth, with values of any kind.
 fn anything() -> impl Strategy<Value = Value> {
-    let key = prop::sample::select(vec![
-        "metadata",
-        "spec",
-        "status",
-        "name",
-        "namespace",
-        "uid",
-        "annotations",
-        "rules",
-        "http",
-        "paths",
-        "path",
-        "pathType",
-        "backend",
-        "service",
-        "port",
-        "number",
-        "tls",
-        "hosts",
-        "secretName",
-        "ports",
-        "selector",
-        "endpoints",
-        "addresses",
-        "conditions",
-        "targetRef",
-        "subsets",
-        "data",
-        "tls.crt",
-        "podmeter.io/canary-service",
-        "podmeter.io/canary-weight",
-        "podmeter.io/proxy-body-size",
-        "nginx.ingress.kubernetes.io/affinity",
-        "defaultBackend",
-        "ownerReferences",
-        "labels",
-        "type",
-    ]);
+    let key = prop::sample::select(KEYS.split_whitespace().collect::<Vec<_>>());
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         ".{0,12}".prop_map(Value::from),
-        prop::sample::select(vec![
-            "shop",
-            "web",
-            "/",
-            "Prefix",
-            "10.0.0.1",
-            "a.example",
-            "Pod",
-            "9é"
-        ])
-        .prop_map(Value::from),
+        prop::sample::select(WORDS.to_vec()).prop_map(Value::from),
     ];
+    let object = |entries: Vec<(&str, Value)>| {
+        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Value::Object(entries.collect())
+    };
     leaf.prop_recursive(6, 60, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((key.clone(), inner), 0..6).prop_map(|entries| entries
-                .into_iter()
-                .map(|(key, value)| (key.to_owned(), value))
-                .collect::<serde_json::Map<_, _>>()
-                .into()),
+            prop::collection::vec((key.clone(), inner), 0..6).prop_map(object),
         ]
     })
 }
