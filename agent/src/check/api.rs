@@ -155,4 +155,24 @@ mod tests {
             assert!(row, "{resource}: {}", lost(feed));
         }
     }
+
+    #[test]
+    fn manifests_grant_each_right_that_is_tried() {
+        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+        let read = |name| std::fs::read_to_string(format!("{deploy}/{name}")).unwrap();
+        let text = format!("{}\n{}", read("rbac.yaml"), read("rbac-proxy.yaml"));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let grants = |feed: Feed| {
+            lines.windows(3).any(|rule| {
+                let resources = rule[1].strip_prefix("resources: [").unwrap_or_default();
+                rule[0] == format!("- apiGroups: [\"{}\"]", feed.group())
+                    && resources.trim_end_matches(']').split(", ").any(|it| it == feed.resource())
+                    && rule[2] == "verbs: [list, watch]"
+            })
+        };
+        // Namespaces are the one right that depends on a setting, as the page says.
+        for feed in Feed::ALL.into_iter().filter(|feed| *feed != Feed::Namespaces) {
+            assert!(grants(feed), "{}", feed.resource());
+        }
+    }
 }

@@ -173,8 +173,10 @@ impl Known {
                             Err(reason) => skip(reason),
                         }
                     }
+                    // Beyond the bound a pod may be absent here and be there all the same.
+                    let is_whole = self.pods.len() < MAX_PODS;
                     before.retain(|name, pod| {
-                        self.pods.get(name).is_none_or(|now| now.uid != pod.uid)
+                        is_whole && self.pods.get(name).is_none_or(|now| now.uid != pod.uid)
                     });
                     for pod in before.into_values() {
                         self.gone.remember(pod.uid);
