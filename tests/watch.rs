@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use agent::apiserver::{ApiServer, Fault, On, Options, Verb};
+use collector::api::client;
+use collector::api::health::Skipped;
+use collector::api::health::{Event, Failure, Feed, Health};
 use collector::cgroup::PodUid;
-use collector::pods::Skipped;
 use collector::pods::access::{self, Access};
-use collector::pods::client;
-use collector::pods::health::{Event, Failure, Feed, Health};
 use collector::pods::index::Index;
 use collector::pods::labels::{self, Filter, Rules};
 use collector::pods::watch::{self, Pace, Settings, Watch};

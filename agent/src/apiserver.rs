@@ -37,13 +37,15 @@ pub struct Options {
     pub token: Option<String>,
     /// How often a quiet watch gets a bookmark. Default one minute, as the real server does it.
     pub bookmark_every: Duration,
+    /// Whether there are EndpointSlices in v1, which Kubernetes 1.20 does not have. Default true.
+    pub slices: bool,
     /// Port on the loopback interface; 0 lets the kernel choose. Default 0.
     pub port: u16,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { token: None, bookmark_every: Duration::from_secs(60), port: 0 }
+        Self { token: None, bookmark_every: Duration::from_secs(60), slices: true, port: 0 }
     }
 }
 

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use collector::api::client;
+use collector::api::health::{Feed, Health};
+use collector::api::observe::Observer;
 use collector::cgroup::file::raise_limit;
-use collector::pods::health::{Feed, Health};
 use collector::pods::index::Index;
 use collector::pods::labels::Rules;
-use collector::pods::observe::Observer;
+use collector::pods::standalone::Standalone;
 use collector::pods::watch::{self, Pace, Watch};
-use collector::pods::{client, standalone::Standalone};
 use collector::sampler::{Metadata, Sampler};
 use collector::snapshot::Contribute;
 use kube::Client;
@@ -209,8 +210,11 @@ impl Agent<'_> {
         let Some(client) = self.client.clone() else {
             return Ok((standalone(self.settings, watching.rules), None));
         };
-        let feeds: &[Feed] =
-            if watching.rules.wants_namespaces() { &Feed::ALL } else { &[Feed::Pods, Feed::Node] };
+        let feeds: &[Feed] = if watching.rules.wants_namespaces() {
+            &Feed::NAMES
+        } else {
+            &[Feed::Pods, Feed::Node]
+        };
         let rules = watching.rules.clone();
         let (watch, index, health) = Watch::new(client, watching)?;
         contributors.push(Box::new(Observer::new(health.clone(), feeds)));

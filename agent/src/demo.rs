@@ -15,8 +15,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::Context;
+use collector::api::client;
 use collector::cgroup;
-use collector::pods::{client, labels};
+use collector::pods::labels;
 use globset::GlobSet;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

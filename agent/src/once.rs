@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
+use collector::api::health::Health;
 use collector::cgroup::file::raise_limit;
-use collector::pods::health::Health;
 use collector::pods::index::Index;
 use collector::pods::watch::list;
 use collector::sampler::{Metadata, Sampler};

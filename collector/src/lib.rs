@@ -4,6 +4,7 @@
 //! a [`snapshot::Snapshot`] is all that an exporter ever sees. This library knows no command line,
 //! no exposition format and no exit code; the `agent` crate does.
 
+pub mod api;
 pub mod cgroup;
 pub mod faults;
 pub mod histogram;

@@ -12,6 +12,7 @@ mod backend;
 mod balance;
 mod clock;
 pub mod control;
+pub mod discovery;
 pub mod failure;
 mod forward;
 pub mod forwarded;

@@ -9,12 +9,12 @@ use std::time::{Instant, SystemTime};
 
 use tokio::sync::watch;
 
+use crate::api::health::{Feed, Health};
 use crate::cgroup::{Cgroup, Scope};
 use crate::faults::ReadErrors;
 use crate::histogram::{self, Histogram};
 use crate::host::{self, devices::Devices};
 use crate::join::{self, Joiner, Observed};
-use crate::pods::health::{Feed, Health};
 use crate::pods::index::Index;
 use crate::pods::standalone::{Standalone, Unknown};
 use crate::snapshot::{Contribute, Snapshot};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use collector::api::health::Health;
 use collector::cgroup::{self, CgroupKey, Scope};
 use collector::faults::{Kind, ReadErrors};
-use collector::pods::health::Health;
 use collector::pods::index::Index;
 use collector::sampler::{self, Metadata, Sampler};
 use collector::{join, schema};

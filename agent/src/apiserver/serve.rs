@@ -22,6 +22,9 @@ use super::{Seen, Shared, lock};
 /// Connections served at once; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 512;
 
+/// The group that a reader asks for before it follows EndpointSlices.
+const SLICES: &str = "/apis/discovery.k8s.io/v1";
+
 /// Serves until it is dropped, and its connections with it.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
@@ -51,7 +54,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Body> {
     let Some(route) = Route::of(request) else {
-        return status(404, "no such path");
+        return group(shared, request.uri().path());
     };
     let text = |name| {
         request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
@@ -110,6 +113,16 @@ fn found(shared: &Arc<Shared>, route: Route) -> Response<Body> {
         Verb::Watch => stream::open(shared, route)
             .map_or_else(|| status(410, "too old resource version"), respond),
     }
+}
+
+/// Which resources a group has, as far as anyone asks for it.
+fn group(shared: &Shared, path: &str) -> Response<Body> {
+    if path != SLICES || !shared.options.slices {
+        return status(404, "no such path");
+    }
+    let slices = json!({"name": "endpointslices", "kind": "EndpointSlice", "namespaced": true, "verbs": ["list", "watch"]});
+    let group = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "discovery.k8s.io/v1", "resources": [slices]});
+    reply(200, group.to_string())
 }
 
 fn list(shared: &Shared, route: &Route) -> Response<Body> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use collector::api::health::Feed;
 use collector::pods::access::{self, Access, Right};
-use collector::pods::health::Feed;
 use collector::pods::watch;
 
 use super::Finding;
@@ -69,51 +69,71 @@ async fn rights(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Without the pods there are no names; without the rest a few series are missing.
+/// Without the pods there are no names; without the rest a part is missing.
 fn finding(Right { verb, feed, access }: Right) -> Finding {
-    let what = match (verb, feed) {
-        ("list", Feed::Pods) => "api: list pods",
-        ("list", Feed::Node) => "api: list nodes",
-        ("list", Feed::Namespaces) => "api: list namespaces",
-        (_, Feed::Pods) => "api: watch pods",
-        (_, Feed::Node) => "api: watch nodes",
-        (_, Feed::Namespaces) => "api: watch namespaces",
-    };
-    let (resource, lost) = lost(feed);
+    let what = what(verb, feed);
     let (why, fix) = match access {
         Access::Allowed => return Finding::ok(what, "allowed"),
         // Refused credentials are denied too, but no rule helps there.
-        Access::Denied(why) if !why.contains("HTTP 401") => (why, cluster_role(resource)),
+        Access::Denied(why) if !why.contains("HTTP 401") => (why, cluster_role(feed)),
         Access::Denied(why) | Access::Unknown(why) => (why, OTHERWISE.to_owned()),
     };
-    let says = format!("{why}\nlost without it: {lost}");
+    let says = format!("{why}\nlost without it: {}", lost(feed));
     match feed {
         Feed::Pods => Finding::failed(what, says, fix),
-        Feed::Node | Feed::Namespaces => Finding::degraded(what, says, fix),
+        _ => Finding::degraded(what, says, fix),
     }
 }
 
-/// What a feed asks for, and what is lost without it, in the words of `deploy/README.md`.
-fn lost(feed: Feed) -> (&'static str, &'static str) {
+/// What a finding is about.
+fn what(verb: &str, feed: Feed) -> &'static str {
+    let (list, watch) = match feed {
+        Feed::Pods => ("api: list pods", "api: watch pods"),
+        Feed::Node => ("api: list nodes", "api: watch nodes"),
+        Feed::Namespaces => ("api: list namespaces", "api: watch namespaces"),
+        Feed::Ingresses => ("api: list ingresses", "api: watch ingresses"),
+        Feed::IngressClasses => ("api: list ingressclasses", "api: watch ingressclasses"),
+        Feed::Services => ("api: list services", "api: watch services"),
+        Feed::EndpointSlices => ("api: list endpointslices", "api: watch endpointslices"),
+        Feed::Endpoints => ("api: list endpoints", "api: watch endpoints"),
+        Feed::ServicePods => ("api: list service pods", "api: watch service pods"),
+        Feed::Secrets => ("api: list secrets", "api: watch secrets"),
+    };
+    if verb == "list" { list } else { watch }
+}
+
+/// What is lost without a feed, in the words of `deploy/README.md`.
+fn lost(feed: Feed) -> &'static str {
     match feed {
-        Feed::Pods => {
-            ("pods", "everything that has a pod's name or labels: series go out under uids")
+        Feed::Pods => "everything that has a pod's name or labels: series go out under uids",
+        Feed::Node => "capacity, allocatable, conditions and the allocation ratios of the node",
+        Feed::Namespaces => "the namespaces' labels on series",
+        Feed::Ingresses => "every route of an Ingress",
+        Feed::IngressClasses => {
+            "Ingresses that name no class, and the word of a class that is another controller's"
         }
-        Feed::Node => {
-            ("nodes", "capacity, allocatable, conditions and the allocation ratios of the node")
+        Feed::Services => "every route to a Service: its ports are not known",
+        Feed::EndpointSlices => "every route to a Service: its pods are not known",
+        Feed::Endpoints => {
+            "the same where the API server has no EndpointSlices in v1 (before Kubernetes 1.21)"
         }
-        Feed::Namespaces => ("namespaces", "the namespaces' labels on series"),
+        Feed::ServicePods => {
+            "the pods' own labels on the series of requests, and sessions of pods about to end"
+        }
+        Feed::Secrets => "certificates of Ingresses and authorities of clients' certificates",
     }
 }
 
-/// The rule that gives the right, as `deploy/rbac.yaml` has it.
-fn cluster_role(resource: &str) -> String {
+/// The rule that gives the right, as `deploy/rbac.yaml` and `deploy/rbac-proxy.yaml` have it.
+fn cluster_role(feed: Feed) -> String {
     format!(
         "bind the agent's service account (or the kubeconfig's user) to a ClusterRole with
 rules:
-  - apiGroups: [\"\"]
-    resources: [{resource}]
-    verbs: [list, watch]"
+  - apiGroups: [\"{}\"]
+    resources: [{}]
+    verbs: [list, watch]",
+        feed.group(),
+        feed.resource()
     )
 }
 
@@ -127,10 +147,32 @@ mod tests {
             std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/README.md"))
                 .unwrap();
         for feed in Feed::ALL {
-            let (resource, lost) = lost(feed);
-            let row =
-                page.lines().find(|line| line.starts_with(&format!("| {resource}: list, watch |")));
-            assert!(row.is_some_and(|row| row.contains(lost)), "{resource}: {lost}");
+            let resource = feed.resource();
+            let row = page
+                .lines()
+                .filter(|line| line.starts_with(&format!("| {resource}: list, watch |")))
+                .any(|row| row.contains(lost(feed)));
+            assert!(row, "{resource}: {}", lost(feed));
+        }
+    }
+
+    #[test]
+    fn manifests_grant_each_right_that_is_tried() {
+        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+        let read = |name| std::fs::read_to_string(format!("{deploy}/{name}")).unwrap();
+        let text = format!("{}\n{}", read("rbac.yaml"), read("rbac-proxy.yaml"));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let grants = |feed: Feed| {
+            lines.windows(3).any(|rule| {
+                let resources = rule[1].strip_prefix("resources: [").unwrap_or_default();
+                rule[0] == format!("- apiGroups: [\"{}\"]", feed.group())
+                    && resources.trim_end_matches(']').split(", ").any(|it| it == feed.resource())
+                    && rule[2] == "verbs: [list, watch]"
+            })
+        };
+        // Namespaces are the one right that depends on a setting, as the page says.
+        for feed in Feed::ALL.into_iter().filter(|feed| *feed != Feed::Namespaces) {
+            assert!(grants(feed), "{}", feed.resource());
         }
     }
 }

@@ -11,6 +11,7 @@ use super::oom::Oom;
 use crate::cgroup::{Cgroup, ContainerId, PodUid, Scope};
 use crate::labels::{Label, LabelSet, Origin};
 use crate::pods::index::Index;
+use crate::pods::labels::Names;
 use crate::pods::model::{Amounts, Container, Pod, Role, State};
 use crate::pods::resources;
 
@@ -174,23 +175,21 @@ impl Plan<'_> {
         }
     }
 
-    /// The labels of a pod's or container's series, in the order they are written.
+    /// The labels of a pod's or container's series.
     fn labels(
         &self,
         pod: &Pod,
         container: Option<(&str, &str)>,
         spaces: &[Label],
     ) -> Arc<LabelSet> {
-        let mut labels = Vec::with_capacity(6 + pod.labels.len() + spaces.len());
-        labels.push(Label::own("namespace", pod.namespace.clone()));
-        labels.push(Label::own("pod", pod.name.clone()));
-        labels.extend(container.map(|(name, value)| Label::own(name, value)));
-        labels.push(Label::own("node", self.config.node.clone()));
-        labels.push(Label::own("workload", pod.workload.name.clone()));
-        labels.push(Label::own("workload_kind", pod.workload.kind.clone()));
-        labels.extend(pod.labels.iter().cloned());
-        labels.extend(spaces.iter().cloned());
-        Arc::new(LabelSet::new(labels))
+        Names {
+            namespace: &pod.namespace,
+            pod: &pod.name,
+            container,
+            node: &self.config.node,
+            workload: &pod.workload,
+        }
+        .with(pod.labels.iter().chain(spaces))
     }
 
     /// Names the cgroups of a known pod that no status names yet.

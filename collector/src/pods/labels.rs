@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use globset::{Glob, GlobMatcher};
 
 use super::index::Index;
-use super::lax::{self, Map};
-use super::model::Cut;
-use crate::labels::{Label, Origin};
+use super::model::{Cut, Workload};
+use crate::api::lax::{self, Map};
+use crate::labels::{Label, LabelSet, Origin};
 
 /// Labels that controllers write and that change with every roll-out or pod.
 const HASHES: [&str; 6] = [
@@ -68,6 +68,32 @@ impl Default for Settings {
             max_keys: 24,
             max_value: 128,
         }
+    }
+}
+
+/// What every series of a pod or container is named by, before the pod's own labels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    pub(crate) namespace: &'a Arc<str>,
+    pub(crate) pod: &'a Arc<str>,
+    /// The label's name and value, for a container.
+    pub(crate) container: Option<(&'a str, &'a str)>,
+    pub(crate) node: &'a Arc<str>,
+    pub(crate) workload: &'a Workload,
+}
+
+impl Names<'_> {
+    /// The labels of the series, in the order they are written.
+    pub(crate) fn with<'a>(self, own: impl Iterator<Item = &'a Label>) -> Arc<LabelSet> {
+        let mut labels = Vec::with_capacity(6 + own.size_hint().0);
+        labels.push(Label::own("namespace", self.namespace.clone()));
+        labels.push(Label::own("pod", self.pod.clone()));
+        labels.extend(self.container.map(|(name, value)| Label::own(name, value)));
+        labels.push(Label::own("node", self.node.clone()));
+        labels.push(Label::own("workload", self.workload.name.clone()));
+        labels.push(Label::own("workload_kind", self.workload.kind.clone()));
+        labels.extend(own.cloned());
+        Arc::new(LabelSet::new(labels))
     }
 }
 
@@ -198,7 +224,7 @@ impl Rules {
     }
 
     /// The labels of a pod's series, sorted by name, and what the bounds cut.
-    pub(super) fn pod(&self, labels: &Map, annotations: &Map) -> (Vec<Label>, Cut) {
+    pub(crate) fn pod(&self, labels: &Map, annotations: &Map) -> (Vec<Label>, Cut) {
         let mut chosen = self.chosen(Origin::PodLabel, labels);
         chosen.extend(self.chosen(Origin::PodAnnotation, annotations));
         let mut cut = Cut { count: labels.more, length: 0 };

@@ -1,40 +1,12 @@
-//! What is read of the API server's objects: only the fields that series need.
+//! What is read of pods and of the node: only the fields that series need.
 //!
 //! Env, volumes, probes, `managedFields` and the like are read over and never held. Every field is lenient
-//! (see [`super::lax`]), so servers from Kubernetes 1.20 on are all read by the same types.
+//! (see [`crate::api::lax`]), so servers from Kubernetes 1.20 on are all read by the same types.
 
 use serde::Deserialize;
 
-use super::lax::{Flag, Lax, List, Map, Text, Whole};
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Metadata {
-    pub(super) name: Text,
-    pub(super) namespace: Text,
-    pub(super) uid: Text,
-    pub(super) resource_version: Text,
-    pub(super) creation_timestamp: Text,
-    pub(super) deletion_timestamp: Text,
-    pub(super) labels: Map,
-    pub(super) annotations: Map,
-    pub(super) owner_references: List<OwnerReference>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OwnerReference {
-    pub(super) kind: Text,
-    pub(super) name: Text,
-    pub(super) controller: Flag,
-}
-
-/// Any object of which the metadata is enough, such as a Namespace or a bookmark.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct MetadataObject {
-    pub(super) metadata: Lax<Metadata>,
-}
+use crate::api::lax::{Flag, Lax, List, Map, Text, Whole};
+use crate::api::object::{Metadata, objects};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -167,17 +139,4 @@ pub(super) struct NodeStatus {
     pub(super) conditions: List<Condition>,
 }
 
-/// Objects that a list or a watch can carry.
-pub(super) trait Object: for<'de> Deserialize<'de> + Default + Send + 'static {
-    fn metadata(&self) -> Option<&Metadata>;
-}
-
-macro_rules! objects {
-    ($($kind:ty)+) => { $(impl Object for $kind {
-        fn metadata(&self) -> Option<&Metadata> {
-            self.metadata.0.as_ref()
-        }
-    })+ };
-}
-
-objects!(MetadataObject PodObject NodeObject);
+objects!(PodObject NodeObject);

@@ -6,54 +6,23 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::labels::Rules;
-use super::lax::{List, Map, Text};
 use super::model::{
     Amounts, Container, Node, Phase, Pod, Qos, Resources, Role, State, Status, Termination,
 };
 use super::object::{
-    Condition, ContainerSpec, ContainerState, ContainerStatus, Metadata, NodeObject, PodObject,
-    PodStatus, Terminated,
+    Condition, ContainerSpec, ContainerState, ContainerStatus, NodeObject, PodObject, PodStatus,
+    Terminated,
 };
 use super::{resources, workload};
+use crate::api::health::Skipped;
+use crate::api::lax::{List, Map, Text};
+use crate::api::object::Metadata;
 use crate::cgroup::{ContainerId, PodUid};
 
 /// The annotation by which a static pod's mirror names the pod's cgroup.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Conditions of a node that are kept; Kubernetes has five, node-problem-detector adds some.
 const MAX_CONDITIONS: usize = 32;
-
-/// Why an object was left out. The `reason` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skipped {
-    /// `metadata.uid` is absent or no UUID, so nothing could be joined to it.
-    NoUid,
-    /// `metadata.name` or `metadata.namespace` is absent.
-    NoName,
-    /// It belongs to another node, although the selector asked for this one.
-    OtherNode,
-    /// More objects than are kept.
-    Bounded,
-    /// Deleted before: an old state that a server with a stale cache sent again.
-    Stale,
-}
-
-impl Skipped {
-    /// All of them, in the order of the counts.
-    pub const ALL: [Self; 5] =
-        [Self::NoUid, Self::NoName, Self::OtherNode, Self::Bounded, Self::Stale];
-
-    /// The label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NoUid => "no_uid",
-            Self::NoName => "no_name",
-            Self::OtherNode => "other_node",
-            Self::Bounded => "bounded",
-            Self::Stale => "stale",
-        }
-    }
-}
 
 /// The uid, if it is one. An API object's is a UUID; a bare hash is a static pod's cgroup.
 pub(super) fn uid(metadata: &Metadata) -> Result<PodUid, Skipped> {

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::lax::Map;
 use super::model::{Amounts, Container, Pod, Resources, Role};
 use super::object::{ContainerStatus, ResourceSpec};
 use super::quantity;
+use crate::api::lax::Map;
 
 /// Resources other than CPU, memory and local storage that are kept.
 const MAX_OTHERS: usize = 8;

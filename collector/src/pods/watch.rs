@@ -13,11 +13,11 @@ use kube::Client;
 use tokio::sync::watch::{Receiver, channel};
 use tokio_util::sync::CancellationToken;
 
-pub use super::feed::Pace;
-use super::feed::{self, Change, Target};
-use super::health::{Failure, Feed, Health};
 use super::index::Index;
 use super::labels::Rules;
+pub use crate::api::feed::Pace;
+use crate::api::feed::{self, Change, Target};
+use crate::api::health::{Failure, Feed, Health};
 use view::View;
 
 /// What to watch.
@@ -135,7 +135,7 @@ pub async fn list(client: &Client, settings: &Settings, wait: Duration) -> Resul
                 Feed::Node => feed::list(client, target, "0")
                     .await
                     .map(|list| watch.view.node(vec![Change::All(list.items)], settings)),
-                Feed::Namespaces => feed::list(client, target, "0")
+                _ => feed::list(client, target, "0")
                     .await
                     .map(|list| watch.view.namespaces(vec![Change::All(list.items)], settings)),
             };
@@ -162,19 +162,17 @@ pub async fn list(client: &Client, settings: &Settings, wait: Duration) -> Resul
 /// What a watch with these settings asks for.
 pub(super) fn targets(settings: &Settings) -> Result<Vec<Target>, Error> {
     let node = &settings.node;
-    // A name is a DNS subdomain; anything else could widen the selector.
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    if node.is_empty() || node.len() > 253 || !node.bytes().all(is_name) {
+    if !feed::is_name(node) {
         return Err(Error::BadNode(node.clone()));
     }
     let own = |feed, field: &str| Target {
         feed,
         fields: Some(format!("{field}={node}")),
-        metadata_only: false,
+        ..Target::default()
     };
     let mut targets = vec![own(Feed::Pods, "spec.nodeName"), own(Feed::Node, "metadata.name")];
     if settings.rules.wants_namespaces() {
-        targets.push(Target { feed: Feed::Namespaces, fields: None, metadata_only: true });
+        targets.push(Target { feed: Feed::Namespaces, metadata_only: true, ..Target::default() });
     }
     Ok(targets)
 }

@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use super::lax::{List, Map};
 use super::model::Workload;
-use super::object::OwnerReference;
+use crate::api::lax::{List, Map};
+use crate::api::object::OwnerReference;
 
 /// The label in which the Deployment controller writes the hash that ends its ReplicaSets' names.
 const TEMPLATE_HASH: &str = "pod-template-hash";
@@ -20,7 +20,7 @@ const ROLLOUT_HASH: &str = "rollouts-pod-template-hash";
 const MINUTE_DIGITS: std::ops::RangeInclusive<usize> = 8..=11;
 
 /// The reference that says who manages the pod. There is at most one.
-pub(super) fn controller(owners: &List<OwnerReference>) -> Option<Workload> {
+pub(crate) fn controller(owners: &List<OwnerReference>) -> Option<Workload> {
     let owner = owners.0.iter().find(|owner| owner.controller.0)?;
     Some(Workload { kind: owner.kind.0.clone()?, name: owner.name.0.clone()? })
 }
@@ -28,7 +28,7 @@ pub(super) fn controller(owners: &List<OwnerReference>) -> Option<Workload> {
 /// The workload that people know the pod by.
 ///
 /// `pod` is its name and `node` the node's, which ends the name of a static pod's mirror.
-pub(super) fn of(owner: Option<&Workload>, labels: &Map, pod: &Arc<str>, node: &str) -> Workload {
+pub(crate) fn of(owner: Option<&Workload>, labels: &Map, pod: &Arc<str>, node: &str) -> Workload {
     let Some(owner) = owner else {
         return Workload { kind: "Pod".into(), name: pod.clone() };
     };

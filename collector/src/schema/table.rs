@@ -231,6 +231,7 @@ table! {
     ObjectsSkipped Agent Counter None "podmeter_objects_skipped_total" ["reason"] "Objects from the API server that could not be used, by reason." "";
     ConfigReloads Agent Counter None "podmeter_config_reloads_total" ["result"] "Changes of the configuration file that were put in force (ok) or refused for a fault (failed)." "";
     ConfigValid Agent Gauge None "podmeter_config_valid" [] "1 while the configuration file has no fault; at 0 the last good one is in force and the log says why." "";
+    ProxyRouteFaults Agent Gauge None "podmeter_proxy_route_faults" ["namespace", "ingress", "reason"] "What of an Ingress, its Secrets and its Services cannot be used, by reason; the log and the Ingress' Events say what and how to mend it." "";
     Scrapes Agent Counter None "podmeter_scrapes_total" ["format"] "Scrapes answered, by format." "";
     ScrapesRefused Agent Counter None "podmeter_http_requests_refused_total" ["reason"] "Requests to Podmeter's own endpoints that were refused, by reason." "";
     ScrapeDuration Agent Histogram Seconds "podmeter_scrape_duration_seconds" [] "Time that answering a scrape took, the tick it may have asked for included." "";

@@ -193,7 +193,7 @@ proptest! {
     #[test]
     fn any_json_at_all_is_read(odd in anything()) {
         let text = json!([odd]).to_string();
-        let objects: crate::pods::lax::List<PodObject> = serde_json::from_str(&text).unwrap();
+        let objects: crate::api::lax::List<PodObject> = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(objects.0.len(), 1);
     }
 }

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Found, StandaloneContainer};
+use crate::api::lax::{Lax, Map, Text};
 use crate::cgroup::{ContainerId, PodUid};
 use crate::pods::labels::Rules;
-use crate::pods::lax::{Lax, Map, Text};
 use crate::pods::model::{Pod, Workload};
 
 /// Bytes of a file that are read; larger ones are refused.
@@ -107,7 +107,7 @@ fn of_docker(docker: Docker, rules: &Rules) -> Found {
 
 fn of_bundle(bundle: &Bundle, rules: &Rules) -> Option<Found> {
     let text = |key: &str| {
-        Some(Arc::<str>::from(crate::pods::lax::cut(bundle.annotations.get(key)?.as_str()?, 256)))
+        Some(Arc::<str>::from(crate::api::lax::cut(bundle.annotations.get(key)?.as_str()?, 256)))
     };
     let cri = pod(
         &text,

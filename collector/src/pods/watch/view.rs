@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch::Sender;
 
 use super::Settings;
+use crate::api::feed::Change;
+use crate::api::health::Health;
+use crate::api::health::Skipped;
+use crate::api::object::MetadataObject;
 use crate::cgroup::PodUid;
-use crate::pods::feed::Change;
-use crate::pods::health::Health;
 use crate::pods::index::Index;
 use crate::pods::model::Pod;
-use crate::pods::object::{MetadataObject, NodeObject, PodObject};
-use crate::pods::prune::{self, Skipped};
+use crate::pods::object::{NodeObject, PodObject};
+use crate::pods::prune;
 
 /// Most pods of one node that are kept; Kubernetes is tested with 110, some run 500.
 const MAX_PODS: usize = 4_096;

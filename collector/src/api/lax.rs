@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-pub(super) use crate::labels::cut;
+pub(crate) use crate::labels::cut;
 
 /// Bytes of a text that are kept. Names end at 253, label values at 63; what is longer is an annotation,
 /// and the rules cut those shorter still.
@@ -56,7 +56,7 @@ macro_rules! expecting {
 
 /// An object, or nothing when the value is anything else.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Lax<T>(pub(super) Option<T>);
+pub(crate) struct Lax<T>(pub(crate) Option<T>);
 
 impl<T> Default for Lax<T> {
     fn default() -> Self {
@@ -65,7 +65,7 @@ impl<T> Default for Lax<T> {
 }
 
 impl<T: Default> Lax<T> {
-    pub(super) fn into_inner(self) -> T {
+    pub(crate) fn into_inner(self) -> T {
         self.0.unwrap_or_default()
     }
 }
@@ -87,54 +87,54 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lax<T> {
 
 /// A text; a number or truth value counts as its own spelling. Empty and absent are the same.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Text(pub(super) Option<Arc<str>>);
+pub(crate) struct Text<const MAX: usize = MAX_TEXT>(pub(crate) Option<Arc<str>>);
 
-impl Text {
-    pub(super) fn as_str(&self) -> &str {
+impl<const MAX: usize> Text<MAX> {
+    pub(crate) fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    pub(super) fn is(&self, word: &str) -> bool {
+    pub(crate) fn is(&self, word: &str) -> bool {
         self.as_str() == word
     }
 
     /// A moment as the API writes it, RFC 3339.
-    pub(super) fn time(&self) -> Option<std::time::SystemTime> {
+    pub(crate) fn time(&self) -> Option<std::time::SystemTime> {
         let moment: k8s_openapi::jiff::Timestamp = self.0.as_deref()?.parse().ok()?;
         Some(moment.into())
     }
 }
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Words;
-        impl<'de> Visitor<'de> for Words {
-            type Value = Text;
+        struct Words<const MAX: usize>;
+        impl<'de, const MAX: usize> Visitor<'de> for Words<MAX> {
+            type Value = Text<MAX>;
             expecting!("a text");
             otherwise!(Text(None); unit seq map);
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text((!text.is_empty()).then(|| cut(text, MAX_TEXT).into())))
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text((!text.is_empty()).then(|| cut(text, MAX).into())))
             }
-            fn visit_bool<E>(self, value: bool) -> Result<Text, E> {
+            fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
                 Ok(Text(Some(value.to_string().into())))
             }
-            fn visit_u64<E>(self, value: u64) -> Result<Text, E> {
+            fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
                 Ok(Text(Some(value.to_string().into())))
             }
-            fn visit_i64<E>(self, value: i64) -> Result<Text, E> {
+            fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
                 Ok(Text(Some(value.to_string().into())))
             }
-            fn visit_f64<E>(self, value: f64) -> Result<Text, E> {
+            fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
                 Ok(Text(Some(value.to_string().into())))
             }
         }
-        deserializer.deserialize_any(Words)
+        deserializer.deserialize_any(Words::<MAX>)
     }
 }
 
 /// A whole number, or nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Whole(pub(super) Option<i64>);
+pub(crate) struct Whole(pub(crate) Option<i64>);
 
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Whole {
 
 /// A truth value; anything but `true` is false.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Flag(pub(super) bool);
+pub(crate) struct Flag(pub(crate) bool);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -178,29 +178,29 @@ impl<'de> Deserialize<'de> for Flag {
 
 /// A map from text to text, in the order it was written.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Map {
-    pub(super) entries: Vec<(Arc<str>, Arc<str>)>,
+pub(crate) struct Map<const MAX: usize = MAX_TEXT> {
+    pub(crate) entries: Vec<(Arc<str>, Arc<str>)>,
     /// Entries beyond the bound.
-    pub(super) more: u32,
+    pub(crate) more: u32,
 }
 
-impl Map {
-    pub(super) fn value(&self, key: &str) -> Option<&Arc<str>> {
+impl<const MAX: usize> Map<MAX> {
+    pub(crate) fn value(&self, key: &str) -> Option<&Arc<str>> {
         self.entries.iter().find(|(name, _)| &**name == key).map(|(_, value)| value)
     }
 }
 
-impl<'de> Deserialize<'de> for Map {
+impl<'de, const MAX: usize> Deserialize<'de> for Map<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Map;
+        struct Entries<const MAX: usize>;
+        impl<'de, const MAX: usize> Visitor<'de> for Entries<MAX> {
+            type Value = Map<MAX>;
             expecting!("a map of texts");
             otherwise!(Map::default(); unit bool number text seq);
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut found = Map::default();
                 while let Some(key) = map.next_key::<Text>()? {
-                    let value = map.next_value::<Text>()?.0.unwrap_or_default();
+                    let value = map.next_value::<Text<MAX>>()?.0.unwrap_or_default();
                     match key.0 {
                         Some(key) if found.entries.len() < MAX_ENTRIES => {
                             found.entries.push((key, value));
@@ -211,13 +211,13 @@ impl<'de> Deserialize<'de> for Map {
                 Ok(found)
             }
         }
-        deserializer.deserialize_any(Entries)
+        deserializer.deserialize_any(Entries::<MAX>)
     }
 }
 
 /// A list of at most `MAX` items and the number of those beyond; items that are no objects come out empty.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct List<T, const MAX: usize = MAX_ITEMS>(pub(super) Vec<T>, pub(super) u32);
+pub(crate) struct List<T, const MAX: usize = MAX_ITEMS>(pub(crate) Vec<T>, pub(crate) u32);
 
 impl<T, const MAX: usize> Default for List<T, MAX> {
     fn default() -> Self {
@@ -247,6 +247,29 @@ impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Deserialize<'de> for 
             }
         }
         deserializer.deserialize_any(Items(PhantomData))
+    }
+}
+
+/// The texts of a list, at most as many as other lists have items; what is no text is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Texts(pub(crate) Vec<Arc<str>>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = Texts;
+            expecting!("a list of texts");
+            otherwise!(Texts::default(); unit bool number text map);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = seq.next_element::<Text>()? {
+                    texts.extend(text.0.filter(|_| texts.len() < MAX_ITEMS));
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(Items)
     }
 }
 

@@ -10,8 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Fault;
-use crate::pods::health::Failure;
-use crate::pods::object::Metadata;
+use crate::api::health::Failure;
 
 /// Failures in a row after which to list again instead of trying the same version.
 const PATIENCE: u32 = 4;
@@ -47,11 +46,8 @@ impl Position {
         self.listed = Some(Instant::now());
     }
 
-    pub(super) fn saw(&mut self, metadata: Option<&Metadata>) {
-        let Some(seen) = metadata.and_then(|metadata| metadata.resource_version.0.as_deref())
-        else {
-            return;
-        };
+    pub(super) fn saw(&mut self, seen: Option<&str>) {
+        let Some(seen) = seen else { return };
         let number = |text: &str| text.parse::<u64>().ok();
         let before = self.version.as_deref().and_then(number);
         // A version that is no number cannot be compared, so the newest word is taken.
@@ -91,11 +87,6 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pods::lax::Text;
-
-    fn at(version: &str) -> Metadata {
-        Metadata { resource_version: Text(Some(version.into())), ..Metadata::default() }
-    }
 
     fn listed(version: &str) -> Position {
         let mut position = Position::default();
@@ -114,9 +105,8 @@ mod tests {
     #[tokio::test]
     async fn version_only_rises_within_a_lists_life() {
         let mut position = listed("7");
-        position.saw(Some(&at("9")));
-        position.saw(Some(&at("3")));
-        position.saw(Some(&Metadata::default()));
+        position.saw(Some("9"));
+        position.saw(Some("3"));
         position.saw(None);
         assert_eq!(position.version(), Some("9"));
         position.listed("5");

@@ -8,9 +8,9 @@ use kube::client::Body;
 use serde::Deserialize;
 
 use super::Fault;
-use crate::pods::health::Failure;
-use crate::pods::lax::{Lax, List, Text, Whole};
-use crate::pods::object::{Metadata, Object};
+use crate::api::health::Failure;
+use crate::api::lax::{Lax, List, Text, Whole};
+use crate::api::object::{Metadata, Object};
 
 /// Objects of one list that are kept. A node runs 110 pods by default, a cluster has some thousand namespaces.
 const MAX_OBJECTS: usize = 8_192;
@@ -139,10 +139,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::pods::object::PodObject;
+    use crate::api::object::MetadataObject;
 
     fn kind(line: &str) -> Result<&'static str, Failure> {
-        match read::<PodObject>(line.as_bytes()) {
+        match read::<MetadataObject>(line.as_bytes()) {
             Ok(Sent::Applied(_)) => Ok("applied"),
             Ok(Sent::Deleted(_)) => Ok("deleted"),
             Ok(Sent::Bookmark(_)) => Ok("bookmark"),
@@ -177,10 +177,13 @@ mod tests {
     #[test]
     fn list_without_items_is_empty_and_without_a_version_is_refused() {
         let listed =
-            read_list::<PodObject>(br#"{"metadata":{"resourceVersion":"3"},"items":null}"#)
+            read_list::<MetadataObject>(br#"{"metadata":{"resourceVersion":"3"},"items":null}"#)
                 .unwrap();
         assert_eq!((listed.items.len(), listed.version.as_str()), (0, "3"));
-        assert_eq!(read_list::<PodObject>(br#"{"items":[]}"#).unwrap_err().kind, Failure::Decode);
+        assert_eq!(
+            read_list::<MetadataObject>(br#"{"items":[]}"#).unwrap_err().kind,
+            Failure::Decode
+        );
     }
 
     #[tokio::test]
@@ -193,8 +196,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(line in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read::<PodObject>(&line);
-            let _ = read_list::<PodObject>(&line);
+            let _ = read::<MetadataObject>(&line);
+            let _ = read_list::<MetadataObject>(&line);
         }
     }
 }

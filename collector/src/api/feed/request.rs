@@ -1,7 +1,9 @@
 //! The two requests of a feed: a list, and a watch.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
@@ -10,8 +12,8 @@ use kube::client::Body;
 
 use super::Fault;
 use super::wire::{self, Lines, Listed};
-use crate::pods::health::{self, Failure};
-use crate::pods::object::Object;
+use crate::api::health::{self, Failure};
+use crate::api::object::Object;
 
 /// Longest wait for the head of an answer.
 const HEAD: Duration = Duration::from_secs(30);
@@ -19,6 +21,8 @@ const HEAD: Duration = Duration::from_secs(30);
 const LIST: Duration = Duration::from_secs(120);
 /// Most bytes of a list: some 500 of the largest pods that occur.
 const MAX_LIST: usize = 64 << 20;
+/// Most bytes of any other answer.
+const MAX_ANSWER: usize = 1 << 20;
 /// Seconds after which we ask the server to end a watch, from and to; spread so that the agents of a
 /// cluster do not all come back at once.
 const WATCH: std::ops::Range<u32> = 240..300;
@@ -26,18 +30,45 @@ const WATCH: std::ops::Range<u32> = 240..300;
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// What a feed asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Target {
     pub(crate) feed: health::Feed,
-    /// Such as `spec.nodeName=node1`; none for all objects of the cluster.
+    /// Objects of this namespace only; none for those of the whole cluster.
+    pub(crate) namespace: Option<Arc<str>>,
+    /// Such as `spec.nodeName=node1`; none for all objects.
     pub(crate) fields: Option<String>,
+    /// Such as `app=web`; none for all objects.
+    pub(crate) labels: Option<String>,
     /// Ask for the objects' metadata only.
     pub(crate) metadata_only: bool,
 }
 
+/// Whether this can be an object's or namespace's name (a DNS subdomain); anything else could widen a selector or
+/// lead to another path.
+pub(crate) fn is_name(text: &str) -> bool {
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(is_legal) && !text.starts_with('.')
+}
+
 impl Target {
     fn request(&self) -> kube::core::Request {
-        kube::core::Request::new(format!("/api/v1/{}", self.feed.as_str()))
+        let mut path = match self.feed.group() {
+            "" => "/api/v1".to_owned(),
+            group => format!("/apis/{group}/v1"),
+        };
+        if let Some(namespace) = &self.namespace {
+            path = format!("{path}/namespaces/{namespace}");
+        }
+        kube::core::Request::new(format!("{path}/{}", self.feed.resource()))
+    }
+
+    /// What is asked for, in words.
+    pub(super) fn name(&self) -> String {
+        let resource = self.feed.resource();
+        match &self.namespace {
+            Some(namespace) => format!("{resource} in namespace {namespace}"),
+            None => resource.to_owned(),
+        }
     }
 
     fn list_request(
@@ -47,6 +78,7 @@ impl Target {
     ) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
         let params = ListParams {
             field_selector: self.fields.clone(),
+            label_selector: self.labels.clone(),
             // With a limit the server ignores a version of 0 and reads from its store. So: no pages.
             limit,
             resource_version: Some(version.to_owned()),
@@ -67,6 +99,7 @@ impl Target {
     ) -> Result<Request<Vec<u8>>, kube::core::request::Error> {
         let params = WatchParams {
             field_selector: self.fields.clone(),
+            label_selector: self.labels.clone(),
             timeout: Some(seconds),
             bookmarks: true,
             ..WatchParams::default()
@@ -116,6 +149,17 @@ pub(crate) async fn try_list(client: &Client, target: &Target) -> Result<(), Fau
 /// Whether a watch would be answered.
 pub(crate) async fn try_watch(client: &Client, target: &Target) -> Result<(), Fault> {
     send(client, target.watch_request("0", 1).map_err(unmade)?).await.map(drop)
+}
+
+/// Sends anything else and gives the body of the answer, of at most 1 MiB.
+pub(crate) async fn exchange(client: &Client, request: Request<Vec<u8>>) -> Result<Bytes, Fault> {
+    let fetch = async {
+        let body = Limited::new(send(client, request).await?, MAX_ANSWER).collect().await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|error| {
+            Fault::new(Failure::Unreachable, format!("the answer broke off: {error}"))
+        })
+    };
+    tokio::time::timeout(HEAD, fetch).await.map_err(|_| Fault::late(HEAD))?
 }
 
 async fn send(client: &Client, request: Request<Vec<u8>>) -> Result<Body, Fault> {

@@ -21,23 +21,22 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::Instant;
 
-pub(super) use fault::Fault;
-use pace::Backoff;
+pub(crate) use fault::Fault;
+pub(crate) use pace::Backoff;
 pub use pace::Pace;
 use position::Position;
-pub(super) use request::Target;
-pub(super) use request::{list, try_list, try_watch};
+pub(crate) use request::{Target, exchange, is_name, list, try_list, try_watch};
 use wire::{Lines, Sent};
 
-use super::health::{Event, Health};
+use super::health::{Event, Follower, Health, Skipped};
 use super::object::Object;
-use super::prune::Skipped;
 
 /// A watch that lived this long was of use, even if nothing happened meanwhile.
 const USEFUL: Duration = Duration::from_secs(5);
 
 /// What changed.
-pub(super) enum Change<K> {
+#[derive(Debug)]
+pub(crate) enum Change<K> {
     /// These are all objects there are.
     All(Vec<K>),
     Applied(K),
@@ -45,11 +44,11 @@ pub(super) enum Change<K> {
 }
 
 /// Follows one target and tells each change.
-pub(super) struct Feed {
-    pub(super) client: Client,
-    pub(super) target: Target,
-    pub(super) pace: Pace,
-    pub(super) health: Arc<Health>,
+pub(crate) struct Feed {
+    pub(crate) client: Client,
+    pub(crate) target: Target,
+    pub(crate) pace: Pace,
+    pub(crate) health: Arc<Health>,
 }
 
 /// How a round ended that did not fail.
@@ -63,13 +62,14 @@ enum Round {
 
 impl Feed {
     /// Never returns; drop it to stop. `tell` must not block.
-    pub(super) async fn follow<K: Object>(&self, mut tell: impl FnMut(Vec<Change<K>>) + Send) {
+    pub(crate) async fn follow<K: Object>(&self, mut tell: impl FnMut(Vec<Change<K>>) + Send) {
         let mut position = Position::default();
         let mut backoff = Backoff::new(self.pace);
+        let mut follower = self.health.follow(self.target.feed);
         loop {
             let round = match position.version() {
-                None => self.list_round(&mut position, &mut tell).await,
-                Some(_) => self.watch_round(&mut position, &mut tell).await,
+                None => self.list_round(&mut position, &mut follower, &mut tell).await,
+                Some(_) => self.watch_round(&mut position, &mut follower, &mut tell).await,
             };
             let pause = match round {
                 Ok(Round::Listed) => continue,
@@ -80,7 +80,7 @@ impl Feed {
                 Ok(Round::Barren) => backoff.next(None),
                 Err(fault) => {
                     position.failed(&fault);
-                    self.health.failed(self.target.feed, fault.kind, fault.sentence(&self.target));
+                    follower.failed(fault.kind, fault.sentence(&self.target));
                     backoff.next(fault.retry_after)
                 }
             };
@@ -91,82 +91,88 @@ impl Feed {
     async fn list_round<K: Object>(
         &self,
         position: &mut Position,
+        follower: &mut Follower,
         tell: &mut impl FnMut(Vec<Change<K>>),
     ) -> Result<Round, Fault> {
         let list = request::list::<K>(&self.client, &self.target, position.list_from()).await?;
-        self.health.contact();
-        self.health.count(self.target.feed, Event::Relisted);
-        self.health.skip(Skipped::Bounded, list.more.into());
+        follower.contact();
+        follower.count(Event::Relisted);
+        follower.skip(Skipped::Bounded, list.more.into());
         position.listed(&list.version);
         tell(vec![Change::All(list.items)]);
-        self.health.synced(self.target.feed);
+        follower.synced();
         Ok(Round::Listed)
     }
 
     async fn watch_round<K: Object>(
         &self,
         position: &mut Position,
+        follower: &mut Follower,
         tell: &mut impl FnMut(Vec<Change<K>>),
     ) -> Result<Round, Fault> {
         let opened = Instant::now();
         let version = position.version().unwrap_or_default();
         let (mut lines, seconds) = request::watch(&self.client, &self.target, version).await?;
-        self.health.contact();
-        self.health.connected(self.target.feed);
-        let heard = self.hear(&mut lines, position, tell).await;
-        self.health.disconnected(self.target.feed);
+        follower.contact();
+        follower.connected();
+        let heard = hear(&mut lines, position, follower, tell).await;
+        follower.disconnected();
         let was_useful = heard? || opened.elapsed() >= USEFUL.min(seconds);
         position.ended(was_useful);
         Ok(if was_useful { Round::Served } else { Round::Barren })
     }
+}
 
-    /// Tells the changes of one watch until it ends; whether there was anything.
-    async fn hear<K: Object>(
-        &self,
-        lines: &mut Lines,
-        position: &mut Position,
-        tell: &mut impl FnMut(Vec<Change<K>>),
-    ) -> Result<bool, Fault> {
-        let mut heard = false;
-        while let Some(batch) = lines.next().await? {
-            self.health.contact();
-            let mut changes = Vec::new();
-            let mut fault = None;
-            for line in batch {
-                match wire::read::<K>(&line) {
-                    Ok(sent) => changes.extend(self.understood(sent, position)),
-                    Err(error) => {
-                        fault = Some(error);
-                        break;
-                    }
+/// Tells the changes of one watch until it ends; whether there was anything.
+async fn hear<K: Object>(
+    lines: &mut Lines,
+    position: &mut Position,
+    follower: &Follower,
+    tell: &mut impl FnMut(Vec<Change<K>>),
+) -> Result<bool, Fault> {
+    let mut heard = false;
+    while let Some(batch) = lines.next().await? {
+        follower.contact();
+        let mut changes = Vec::new();
+        let mut fault = None;
+        for line in batch {
+            match wire::read::<K>(&line) {
+                Ok(sent) => changes.extend(understood(sent, position, follower)),
+                Err(error) => {
+                    fault = Some(error);
+                    break;
                 }
-                heard = true;
             }
-            if !changes.is_empty() {
-                tell(changes);
-            }
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
-            position.worked();
+            heard = true;
         }
-        Ok(heard)
+        if !changes.is_empty() {
+            tell(changes);
+        }
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        position.worked();
     }
+    Ok(heard)
+}
 
-    fn understood<K: Object>(&self, sent: Sent<K>, position: &mut Position) -> Option<Change<K>> {
-        let (event, change) = match sent {
-            Sent::Bookmark(object) => {
-                position.saw(object.metadata());
-                return None;
-            }
-            Sent::Unknown => return None,
-            Sent::Applied(object) => (Event::Applied, Change::Applied(object)),
-            Sent::Deleted(object) => (Event::Deleted, Change::Deleted(object)),
-        };
-        if let Change::Applied(object) | Change::Deleted(object) = &change {
-            position.saw(object.metadata());
+fn understood<K: Object>(
+    sent: Sent<K>,
+    position: &mut Position,
+    follower: &Follower,
+) -> Option<Change<K>> {
+    let (event, change) = match sent {
+        Sent::Bookmark(object) => {
+            position.saw(object.version());
+            return None;
         }
-        self.health.count(self.target.feed, event);
-        Some(change)
+        Sent::Unknown => return None,
+        Sent::Applied(object) => (Event::Applied, Change::Applied(object)),
+        Sent::Deleted(object) => (Event::Deleted, Change::Deleted(object)),
+    };
+    if let Change::Applied(object) | Change::Deleted(object) = &change {
+        position.saw(object.version());
     }
+    follower.count(event);
+    Some(change)
 }

@@ -23,22 +23,22 @@ impl Default for Pace {
 /// Doubling pauses with full jitter: a random part of the bound, so that the agents of a cluster do not
 /// come back at the same moment after the API server was away.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     pace: Pace,
     doublings: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         Self { pace, doublings: 0 }
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.doublings = 0;
     }
 
     /// The next pause, not shorter than what the server asked for.
-    pub(super) fn next(&mut self, asked: Option<Duration>) -> Duration {
+    pub(crate) fn next(&mut self, asked: Option<Duration>) -> Duration {
         let bound = self.pace.min.saturating_mul(1 << self.doublings.min(20)).min(self.pace.max);
         self.doublings = self.doublings.saturating_add(1);
         asked.unwrap_or_default().min(MAX_ASKED) + bound.mul_f64(fastrand::f64())

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 
 use super::Target;
-use crate::pods::health::Failure;
+use crate::api::health::Failure;
 
 /// Bytes of a cause that are kept. Causes are texts of the network layers, never of a server.
 const MAX_CAUSE: usize = 200;
@@ -17,13 +17,15 @@ pub(crate) struct Fault {
     pub(crate) kind: Failure,
     /// What happened, in our words or the network layer's.
     pub(crate) cause: String,
+    /// The status of the answer, if there was one.
+    pub(crate) status: Option<u16>,
     /// How long the server asked us to wait.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Fault {
-    pub(super) fn new(kind: Failure, cause: impl Into<String>) -> Self {
-        Self { kind, cause: cause.into(), retry_after: None }
+    pub(crate) fn new(kind: Failure, cause: impl Into<String>) -> Self {
+        Self { kind, cause: cause.into(), status: None, retry_after: None }
     }
 
     /// Nothing came within the time that the step may take.
@@ -36,6 +38,7 @@ impl Fault {
         let asked = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         Self {
             retry_after: asked.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
+            status: Some(status.as_u16()),
             ..Self::new(kind_of(status.as_u16()), format!("HTTP {}", status.as_u16()))
         }
     }
@@ -67,7 +70,7 @@ impl Fault {
         let cause = if kind == Failure::Unauthorized {
             "the credentials cannot be read"
         } else {
-            crate::pods::lax::cut(&deepest, MAX_CAUSE)
+            crate::api::lax::cut(&deepest, MAX_CAUSE)
         };
         Self::new(kind, cause)
     }
@@ -75,13 +78,14 @@ impl Fault {
     /// The sentence for logs and `/readyz`.
     pub(crate) fn sentence(&self, target: &Target) -> String {
         let Self { kind, cause, .. } = self;
-        let what = target.feed.as_str();
+        let what = &target.name();
+        let resource = target.feed.resource();
         match kind {
             Failure::Unreachable => format!(
                 "cannot reach the API server for {what}: {cause}; check the network path, NetworkPolicies and the server itself"
             ),
             Failure::Forbidden => format!(
-                "the API server refuses {what} ({cause}): the ClusterRole lacks list or watch on {what}"
+                "the API server refuses {what} ({cause}): the ClusterRole lacks list or watch on {resource}"
             ),
             Failure::Unauthorized => format!(
                 "the API server does not accept our credentials for {what} ({cause}): check the service account and its token"

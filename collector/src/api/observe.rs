@@ -1,9 +1,8 @@
-//! The watch's state as series.
+//! The watches' state as series.
 
 use std::sync::Arc;
 
-use super::health::{Event, Failure, Feed, Health};
-use super::prune::Skipped;
+use super::health::{Event, Failure, Feed, Health, Skipped};
 use crate::labels::{Label, LabelSet};
 use crate::schema::Series;
 use crate::snapshot::{Contribute, Snapshot};
@@ -42,6 +41,10 @@ impl Observer {
 impl Contribute for Observer {
     fn contribute(&mut self, snapshot: &mut Snapshot, agent: u32) {
         for (feed, set) in &self.feeds {
+            // What the proxy follows depends on what there is: nothing to follow is no watch that is down.
+            if Feed::PROXY.contains(feed) && !self.health.is_followed(*feed) {
+                continue;
+            }
             let states = [
                 (Series::WatchConnected, self.health.is_connected(*feed)),
                 (Series::WatchSynced, self.health.is_synced(*feed)),

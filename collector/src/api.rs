@@ -1,0 +1,13 @@
+//! The way to the API server, for whoever needs to know what it holds.
+//!
+//! [`client`] reaches it, [`feed`] follows one resource there, [`health`] tells how that goes and [`observe`] makes
+//! series of it, [`access`] finds out what we may do. [`object`] and [`lax`] read what it sends. What is made
+//! of it is the business of [`crate::pods`] and of the proxy.
+
+pub mod access;
+pub mod client;
+pub(crate) mod feed;
+pub mod health;
+pub(crate) mod lax;
+pub(crate) mod object;
+pub mod observe;
