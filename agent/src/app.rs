@@ -190,9 +190,12 @@ impl Agent<'_> {
             None => None,
         };
         let watched = self.watched.take();
-        let proxy =
+        let mut proxy =
             proxy.map(|bound| bound.start(&mut tasks, &mut contributors, watched)).transpose()?;
         let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
+        if let (Some(proxy), Some(health)) = (&mut proxy, &health) {
+            self.discover(proxy, health, &mut tasks, &mut contributors)?;
+        }
         let ticks = self.sample(&mut tasks, metadata, contributors)?;
         let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();
         let readiness = readiness(ticks.clone(), health, proxy);
@@ -210,14 +213,16 @@ impl Agent<'_> {
         let Some(client) = self.client.clone() else {
             return Ok((standalone(self.settings, watching.rules), None));
         };
-        let feeds: &[Feed] = if watching.rules.wants_namespaces() {
-            &Feed::NAMES
-        } else {
-            &[Feed::Pods, Feed::Node]
-        };
+        let mut feeds = vec![Feed::Pods, Feed::Node];
+        if watching.rules.wants_namespaces() {
+            feeds.push(Feed::Namespaces);
+        }
+        if self.settings.proxy.is_some() {
+            feeds.extend(Feed::PROXY);
+        }
         let rules = watching.rules.clone();
         let (watch, index, health) = Watch::new(client, watching)?;
-        contributors.push(Box::new(Observer::new(health.clone(), feeds)));
+        contributors.push(Box::new(Observer::new(health.clone(), &feeds)));
         let (seen, synced) = (index.clone(), health.clone());
         tasks.start(Stage::Watch, "pod watch", |stop| async move {
             tokio::select! {
@@ -226,6 +231,23 @@ impl Agent<'_> {
             }
         });
         Ok((Metadata::Watch(index, health.clone()), Some(health)))
+    }
+
+    /// Lets the proxy learn from the API server.
+    fn discover(
+        &self,
+        proxy: &mut Running,
+        health: &Arc<Health>,
+        tasks: &mut Tasks,
+        contributors: &mut Vec<Box<dyn Contribute>>,
+    ) -> anyhow::Result<()> {
+        let (settings, health) = (self.settings, health.clone());
+        if let (Some(client), Some(config)) = (self.client.clone(), &settings.proxy) {
+            let rules = watching(settings)?.rules;
+            let from = run::From { client, health, rules, settings, config };
+            proxy.discover(tasks, contributors, from);
+        }
+        Ok(())
     }
 
     fn sample(

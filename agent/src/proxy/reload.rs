@@ -82,13 +82,11 @@ impl Reload {
         self.stats.clone()
     }
 
-    /// Tells what stood in the file at the start, and then every change until `stop`.
+    /// Tells every change of what stood in the file at the start, until `stop`.
     ///
     /// # Errors
     /// Never: a file that cannot be read is data.
     pub async fn run(mut self, stop: CancellationToken) -> anyhow::Result<()> {
-        let known = std::mem::take(&mut self.known);
-        self.put(Change::between(&self.known, known));
         let mut looks = interval(EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -9,14 +9,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use collector::api::health::Health;
+use collector::pods::labels::Rules;
 use collector::proxy::access_log::{AccessLog, Writer};
 use collector::proxy::control::Told;
+use collector::proxy::discovery::{self, Discovery, Pace, Status};
 use collector::proxy::listen::{BindError, Stop};
 use collector::proxy::route::Source;
+use collector::proxy::settings::{self, AuthoritiesFrom};
 use collector::proxy::start::{self, Proxy, State};
 use collector::proxy::stats::Stats;
 use collector::proxy::tls::{self, Files};
 use collector::snapshot::Contribute;
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -48,12 +53,23 @@ pub(crate) struct Watched {
     pub(crate) host: Host,
 }
 
+/// What discovery goes on.
+pub(crate) struct From<'a> {
+    pub(crate) client: Client,
+    /// Of the pods' watch, so that a watch's series stand once.
+    pub(crate) health: Arc<Health>,
+    pub(crate) rules: Rules,
+    pub(crate) settings: &'a config::Settings,
+    pub(crate) config: &'a config::Proxy,
+}
+
 /// What others need of the running proxy.
 pub(crate) struct Running {
-    /// What the sources tell.
-    pub(crate) told: Arc<dyn Told>,
+    told: Arc<dyn Told>,
     state: State,
     is_stopping: Arc<AtomicBool>,
+    /// How it goes with the API server, where there is one.
+    discovery: Option<Arc<Status>>,
 }
 
 impl Bound {
@@ -88,7 +104,7 @@ impl Bound {
         Ok(Self { proxy, files, stats, log, config: config.clone() })
     }
 
-    /// Serves. What the file says is told by `reload`, or, where nobody watches a file, here.
+    /// Tells what the file says, and serves. What changes in the file later is told by [`Reload`].
     ///
     /// # Errors
     /// When the kernel gives no thread.
@@ -99,14 +115,13 @@ impl Bound {
         watched: Option<Watched>,
     ) -> anyhow::Result<Running> {
         let (told, state) = (self.proxy.control(), self.proxy.state());
+        tell(&*told, &self.config);
         let reload = watched.and_then(|Watched { loaded, launch, host }| {
             Reload::new(&loaded, launch, host, told.clone())
         });
         if let Some(reload) = reload {
             contributors.push(Box::new(reload.stats()));
             tasks.start(Stage::Watch, "configuration watch", |stop| reload.run(stop));
-        } else {
-            tell(&*told, &self.config);
         }
         contributors.push(Box::new(self.stats));
         contributors.push(Box::new(state.clone()));
@@ -141,7 +156,7 @@ impl Bound {
                 Ok(thread.block(stop)?)
             })?;
         }
-        Ok(Running { told, state, is_stopping })
+        Ok(Running { told, state, is_stopping, discovery: None })
     }
 }
 
@@ -168,16 +183,56 @@ fn check(files: &mut Files, told: &dyn Told) -> anyhow::Result<()> {
 }
 
 impl Running {
+    /// Follows the API server for Ingresses, and for the Services that routes name.
+    pub(crate) fn discover(
+        &mut self,
+        tasks: &mut Tasks,
+        contributors: &mut Vec<Box<dyn Contribute>>,
+        from: From<'_>,
+    ) {
+        let From { client, health, rules, settings, config } = from;
+        let settings = discovery::Settings {
+            node: settings.node.clone(),
+            ingress_class: config.ingress_class.clone(),
+            publish: config.publish.clone(),
+            rules,
+            authorities: authorities(&config.settings.tls),
+            pace: Pace::default(),
+        };
+        let (discovery, status) = Discovery::new(client, settings, health, self.told.clone());
+        contributors.push(Box::new(discovery::Observer::new(status.clone())));
+        self.discovery = Some(status);
+        tasks.start(Stage::Watch, "proxy discovery", |stop| async move {
+            discovery.run(stop).await;
+            Ok(())
+        });
+    }
+
     /// Whether it may be sent requests.
     pub(crate) fn check(&self) -> Check {
         if self.is_stopping.load(Relaxed) {
             Check::failed("proxy", "it is about to stop", "send requests to another node")
-        } else if !self.state.is_complete() {
-            let fix = "wait; if this stays, the log says what the API server answers";
-            Check::failed("proxy", "its routes are not known yet", fix)
-        } else {
+        } else if self.is_complete() {
             Check::ok("proxy")
+        } else {
+            let trouble = self.discovery.as_ref().and_then(|status| status.trouble());
+            let why = trouble.map_or_else(String::new, |trouble| format!(": {trouble}"));
+            let missing = format!("its routes and the pods behind them are not known yet{why}");
+            Check::failed("proxy", missing, "wait; if this stays, podmeter check tells more")
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        let is_discovered = self.discovery.as_ref().is_none_or(|status| status.is_ready());
+        self.state.is_complete() && is_discovered
+    }
+}
+
+/// The Secret with the authorities of clients' certificates, if that is where they are.
+pub(crate) fn authorities(tls: &settings::Tls) -> Option<(Arc<str>, Arc<str>)> {
+    match &tls.clients.as_ref()?.authorities {
+        AuthoritiesFrom::Secret { namespace, name } => Some((namespace.clone(), name.clone())),
+        AuthoritiesFrom::Files { .. } => None,
     }
 }
 

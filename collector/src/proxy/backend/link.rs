@@ -27,6 +27,9 @@ type Io = TokioIo<Tap<Stream>>;
 /// What a request that could not be sent comes back in.
 pub(crate) type Unsent = TrySendError<Request<Upload>>;
 
+/// What hyper reads of a body together with the longest head.
+const HEAD_SLACK: usize = 8 << 10;
+
 /// The connection.
 pub(crate) struct Link {
     sender: SendRequest<Upload>,
@@ -57,7 +60,7 @@ impl Link {
         let gate = tap.gate();
         let (sender, connection) = Builder::new()
             .max_headers(limits.headers)
-            .max_buf_size(limits.head_bytes.max(8192))
+            .max_buf_size(limits.head_bytes + HEAD_SLACK)
             .handshake(TokioIo::new(tap))
             .await?;
         let idle_since = Instant::now();

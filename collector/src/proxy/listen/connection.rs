@@ -29,6 +29,8 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of bodies that may be under way to us unread, of one stream and of a whole connection.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What hyper reads of a body together with the longest head.
+const HEAD_SLACK: usize = 8 << 10;
 /// Bytes of one stream's answer that wait for the client.
 const SEND_BUFFER: usize = 128 << 10;
 
@@ -199,7 +201,7 @@ impl Accepted {
             // The guard keeps time.
             .header_read_timeout(None)
             .max_headers(limits.headers)
-            .max_buf_size(limits.head_bytes.max(8192));
+            .max_buf_size(limits.head_bytes + HEAD_SLACK);
         builder
     }
 

@@ -197,7 +197,7 @@ pub(super) fn request(method: &str, target: &str) -> Head {
 
 impl Head {
     pub(super) fn header(mut self, name: &str, value: &str) -> Self {
-        self.0 += &format!("{name}: {value}\r\n");
+        self.0 += &[name, ": ", value, "\r\n"].concat();
         self
     }
 
