@@ -171,6 +171,19 @@ fn nothing_passes_behind_a_refusal() {
     assert_eq!((scan.passed, scan.refusal, scanner.requests()), (0, None, 0));
 }
 
+#[test]
+fn following_a_connection_allocates_nothing() {
+    let head = b"POST /a?b HTTP/1.1\r\nHost: a\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let bytes = [&head[..], b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n"].concat();
+    let mut scanner = Scanner::new(LIMITS);
+    let allocations = allocation_counter::measure(|| {
+        for piece in bytes.chunks(7).chain([bytes.as_slice()]) {
+            assert_eq!(scanner.scan(piece).refusal, None);
+        }
+    });
+    assert_eq!((allocations.count_total, scanner.requests()), (0, 2));
+}
+
 /// Another reading of the same rules, of whole bytes and with regular expressions: how many requests they are exactly.
 fn model(bytes: &[u8]) -> Option<u64> {
     const HEAD: &str = concat!(
