@@ -21,6 +21,8 @@ pub mod stream;
 pub mod verdict;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 #[expect(unreachable_pub, reason = "shared with the tests that talk to the running program")]
 #[path = "../../../tests/proxy/smuggling.rs"]
 mod smuggling;

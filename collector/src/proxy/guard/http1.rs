@@ -334,4 +334,4 @@ fn line_fault(byte: u8) -> Refusal {
 }
 
 #[cfg(test)]
-pub(in crate::proxy::guard) mod tests;
+mod tests;

@@ -77,12 +77,11 @@ impl Target {
             }
             (Part::FirstSlash, b'/') => Some(Part::SecondSlash),
             (Part::SecondSlash, b'/') => Some(Part::AuthorityBegin),
-            (Part::AuthorityBegin, b'[') => Some(Part::Bracketed),
+            (Part::AuthorityBegin, b'[') | (Part::Bracketed, b':' | b'.') => Some(Part::Bracketed),
             (Part::AuthorityBegin | Part::Name, b'-' | b'.' | b'_') => Some(Part::Name),
             (Part::AuthorityBegin | Part::Name, _) if byte.is_ascii_alphanumeric() => {
                 Some(Part::Name)
             }
-            (Part::Bracketed, b':' | b'.') => Some(Part::Bracketed),
             (Part::Bracketed, _) if byte.is_ascii_hexdigit() => Some(Part::Bracketed),
             (Part::Bracketed, b']') => Some(Part::BracketedEnd),
             (Part::Name | Part::BracketedEnd, b':') => Some(Part::Port(0)),

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::proxy::guard::http1::tests::{doubtful, honest};
+use crate::proxy::guard::model::{doubtful, honest};
 use crate::proxy::guard::smuggling::{CASES, Outcome};
 
 const TERMS: Terms = Terms {
