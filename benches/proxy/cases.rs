@@ -142,7 +142,11 @@ impl<'a> Cases<'a> {
     pub(crate) fn crowds(&mut self) -> anyhow::Result<()> {
         let rate = self.rate(false)?;
         for (kind, what) in [(Kind::Idle, "idle"), (Kind::Slow, "slow")] {
-            let case = format!("the same, plain, beside {} {what} clients", count(CROWD as f64));
+            let case = format!(
+                "1 KiB, plain, {} requests/s, beside {} {what} clients",
+                count(rate),
+                count(CROWD as f64)
+            );
             eprintln!("{case}");
             let windows = self.plan.crowd;
             let (mut gathered, mut cut) = (Gathered::default(), BTreeMap::new());

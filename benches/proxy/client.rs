@@ -70,6 +70,23 @@ impl Target {
         })
     }
 
+    /// Bytes of one whole answer to a request with these header lines, its head included.
+    pub(crate) fn length(&self, headers: &str) -> anyhow::Result<u64> {
+        let mut transport = self.connect()?;
+        transport.write_all(self.request(headers).as_bytes())?;
+        let (mut answer, mut bytes, mut buffer) = (Answer::default(), 0, vec![0; 16 << 10]);
+        loop {
+            let read = transport.read(&mut buffer)?;
+            ensure!(read > 0, "an answer that ends too early");
+            bytes += read as u64;
+            match answer.push(&buffer[..read], self.page.size) {
+                Ok(true) => return Ok(bytes),
+                Ok(false) => {}
+                Err(flaw) => bail!("no good answer: {flaw:?}"),
+            }
+        }
+    }
+
     fn connect(&self) -> anyhow::Result<Transport> {
         let stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_nodelay(true)?;

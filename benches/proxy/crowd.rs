@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use socket2::{Domain, Socket, Type};
 
 use super::client::{Connection, Target};
 use super::plan::CROWD;
@@ -20,6 +20,9 @@ const GROUPS: usize = 50;
 const SIP: usize = 1 << 10;
 /// Its socket's buffer: the answer is to wait in the proxy and not in the client's kernel.
 const BUFFER: usize = 4 << 10;
+/// Bytes of a segment, as on Ethernet. The proxy's kernel makes its own buffer as large as some of them, and
+/// with the loopback's 64 KiB it would take the whole answer off the proxy.
+const SEGMENT: u32 = 1448;
 
 /// What they do.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +87,13 @@ struct Sluggard {
 
 impl Sluggard {
     fn open(address: SocketAddr, is_writer: bool) -> anyhow::Result<Self> {
-        let stream = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        let stream = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         if !is_writer {
-            // Before the connection is there: what the other side may send is said at its start.
-            sockopt::set_socket_recv_buffer_size(&stream, BUFFER)?;
+            // Before the connection is there: both are told to the other side at its start.
+            stream.set_recv_buffer_size(BUFFER)?;
+            stream.set_tcp_mss(SEGMENT)?;
         }
-        connect(&stream, &address)?;
+        stream.connect(&address.into())?;
         let mut stream = TcpStream::from(stream);
         let target = Target { address, tls: None, page: LARGE };
         if is_writer {

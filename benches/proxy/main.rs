@@ -17,9 +17,9 @@ mod plan;
 mod podmeter;
 mod process;
 mod profile;
+mod proof;
 mod setup;
 mod site;
-mod stall;
 mod table;
 mod wrk;
 
@@ -57,7 +57,7 @@ fn run(words: &[&str]) -> anyhow::Result<()> {
     };
     let plan = Plan::from_environment()?;
     collector::cgroup::file::raise_limit()?;
-    stall::check()?;
+    proof::check()?;
     let setup = Setup::start()?;
     let cipher = setup.check()?;
     let mut table = Table::default();

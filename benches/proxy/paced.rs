@@ -2,7 +2,7 @@
 //!
 //! Every request has a time at which it is due. Its latency counts from that time on, so one that has to
 //! wait because all connections are busy with slow answers is as late as its client would find it: a stall
-//! cannot hide by keeping the generator from asking (coordinated omission). `stall` proves it in every run.
+//! cannot hide by keeping the generator from asking (coordinated omission). `proof` proves it in every run.
 //! One thread, sockets that never block, and a clock finer than epoll's milliseconds.
 
 use std::collections::VecDeque;

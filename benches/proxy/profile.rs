@@ -16,150 +16,52 @@ const FREQUENCY: &str = "997";
 /// Functions that are told by name.
 const NAMED: usize = 12;
 
-/// Whose a function is, by what stands first in its name. What a library is asked to do with another's types
-/// is the library's.
-const OWNERS: [(&str, &[&str]); 8] = [
-    ("Podmeter's own code", &["collector::", "agent::", "podmeter::"]),
-    ("hyper and http", &["hyper::", "hyper_util::", "http::", "http_body", "httparse::", "h2::"]),
-    ("tokio and mio", &["tokio::", "tokio_util::", "mio::", "futures"]),
-    (
-        "TLS",
-        &[
-            "rustls::",
-            "tokio_rustls::",
-            "ring::",
-            "ring_core",
-            "aes",
-            "gcm",
-            "sha256",
-            "sha512",
-            "p256",
-            "ecp_",
-            "SSL",
-            "EVP_",
-            "CRYPTO_",
-        ],
-    ),
-    ("memory: allocating", &["malloc", "calloc", "realloc", "free", "__rust_", "__rdl_", "_int_"]),
-    ("memory: copying and comparing", &["memcpy", "memmove", "memset", "memcmp", "__mem"]),
-    ("clocks", &["clock_gettime", "__vdso", "std::time"]),
-    ("the standard library", &["core::", "alloc::", "std::"]),
+/// Whose work a function is, by words in its name.
+type Owners = [(&'static str, &'static str)];
+
+/// The word that stands first decides: what a library does with another's types is the library's work.
+const PROGRAM: &Owners = &[
+    ("Podmeter's own code", "collector:: agent:: podmeter::"),
+    ("hyper and http", "hyper:: hyper_util:: http:: http_body httparse:: h2::"),
+    ("tokio and mio", "tokio:: tokio_util:: mio:: futures"),
+    ("TLS", "rustls:: ring:: ring_core aes gcm sha256 sha512 p256 ecp_ SSL_ EVP_ CRYPTO_"),
+    ("memory: allocating", "malloc calloc realloc free __rust_ __rdl_ _int_"),
+    ("memory: copying and comparing", "memcpy memmove memset memcmp"),
+    ("clocks", "clock_gettime vdso std::time"),
+    ("the standard library", "core:: alloc:: std::"),
 ];
 
-/// The same for what the kernel does in its name.
-const KERNEL: [(&str, &[&str]); 5] = [
+/// In the kernel a name says it with its first word, underscores aside.
+const KERNEL: &Owners = &[
+    ("kernel: the firewall", "nf_ nft_ conntrack ipt_ hash_conntrack ipv4_conntrack nfqnl"),
     (
         "kernel: TCP, IP and sockets",
-        &[
-            "tcp",
-            "ip_",
-            "__ip",
-            "inet",
-            "sock",
-            "skb",
-            "__skb",
-            "alloc_skb",
-            "net_",
-            "__net",
-            "netif",
-            "__netif",
-            "nf_",
-            "dev_",
-            "__dev",
-            "loopback",
-            "process_backlog",
-            "eth_",
-            "validate_xmit",
-            "release_sock",
-            "lock_sock",
-            "import",
-            "bpf_",
-            "sk_",
-        ],
+        "tcp ip_ ipv4 inet sock skb alloc_skb sk_ net netif napi dev_ loopback process_backlog eth_ \
+         validate_xmit release_sock lock_sock bbr cubictcp raw_local xfrm security_sock copy_skb \
+         handle_softirqs do_softirq local_bh fib_ dst_ import_iovec iovec",
     ),
-    (
-        "kernel: epoll and waking",
-        &[
-            "ep_",
-            "__ep",
-            "do_epoll",
-            "epoll",
-            "eventfd",
-            "__wake",
-            "wake",
-            "try_to_wake",
-            "pollwake",
-            "futex",
-            "__futex",
-        ],
-    ),
+    ("kernel: epoll and waking", "ep_ do_epoll epoll eventfd wake try_to_wake pollwake futex"),
     (
         "kernel: scheduling and timers",
-        &[
-            "schedule",
-            "__schedule",
-            "finish_task",
-            "pick_next",
-            "update_",
-            "enqueue",
-            "dequeue",
-            "__update",
-            "sched",
-            "hrtimer",
-            "ktime",
-            "read_tsc",
-            "switch_",
-            "__switch",
-            "set_next",
-            "reweight",
-            "place_entity",
-            "do_idle",
-            "prepare_task",
-            "native_sched",
-            "pvclock",
-            "select_task",
-        ],
+        "schedule finish_task pick_ update_ enqueue dequeue sched hrtimer ktime read_tsc switch_ \
+         set_next reweight place_entity prepare_task native_sched pvclock select_task mod_timer \
+         lock_timer rb_ timerqueue",
     ),
-    (
-        "kernel: copying",
-        &[
-            "copy_",
-            "_copy",
-            "rep_movs",
-            "__check_object",
-            "check_heap",
-            "memcpy",
-            "csum",
-            "__virt_addr",
-            "simple_copy",
-        ],
-    ),
+    ("kernel: copying", "copy_ rep_movs check_object check_heap memcpy csum get_user put_user"),
     (
         "kernel: entering and leaving",
-        &[
-            "entry_",
-            "do_syscall",
-            "syscall_",
-            "__x64_sys",
-            "x64_sys",
-            "exit_to",
-            "asm_",
-            "error_entry",
-            "irqentry",
-            "sysret",
-            "__fdget",
-            "__fget",
-            "fdget",
-            "fput",
-            "ksys",
-            "vfs_",
-            "__se_sys",
-            "srso",
-            "retbleed",
-            "ret_from",
-            "sync_regs",
-        ],
+        "entry_ do_syscall syscall x64_sys exit_to asm_ error_entry irqentry sysret sysvec fdget fget \
+         fput ksys vfs_ rw_verify se_sys srso retbleed ret_from x86_indirect x86_return",
     ),
+    ("kernel: memory", "kfree kmalloc kmem slab alloc_pages rmqueue free_ page_ get_page"),
+    ("kernel: locks", "raw_spin raw_callee pv_queued mutex rcu queued"),
+];
+
+/// Libraries whose functions have no names in them.
+const LIBRARIES: &Owners = &[
+    ("TLS", "libssl libcrypto"),
+    ("the program itself", "nginx haproxy podmeter"),
+    ("libc", "libc"),
 ];
 
 /// The table for one proxy, or in one line why there is none.
@@ -252,25 +154,22 @@ fn parse(line: &str) -> Option<(f64, &'static str, String)> {
     let object = fields.next()?.trim();
     let (kind, symbol) = fields.next()?.trim().split_once("] ")?;
     let symbol = symbol.trim();
-    let is_kernel = kind.ends_with('k');
-    let owner = if is_kernel {
-        let of =
-            |(_, starts): &&(&str, &[&str])| starts.iter().any(|start| symbol.starts_with(start));
-        KERNEL.iter().find(of).map_or("kernel: the rest", |(owner, _)| *owner)
-    } else {
-        let first = OWNERS
-            .iter()
-            .filter_map(|(owner, marks)| {
-                let at = marks.iter().filter_map(|mark| symbol.find(mark)).min()?;
-                Some((at, *owner))
-            })
-            .min_by_key(|(at, _)| *at);
-        first.map_or("the rest", |(_, owner)| owner)
-    };
-    // Without a name: all of one library together.
+    if kind.ends_with('k') {
+        let bare = symbol.trim_start_matches('_');
+        let owner = first(KERNEL, bare).filter(|(at, _)| *at == 0).map(|(_, owner)| owner);
+        return Some((share, owner.unwrap_or("kernel: the rest"), format!("{symbol} (kernel)")));
+    }
+    let owner = first(PROGRAM, symbol).or_else(|| first(LIBRARIES, object));
     let name = if symbol.starts_with("0x") { object } else { symbol };
-    let name: String = name.chars().take(90).collect();
-    Some((share, owner, if is_kernel { format!("{name} (kernel)") } else { name }))
+    let name = name.chars().take(90).collect();
+    Some((share, owner.map_or("the rest", |(_, owner)| owner), name))
+}
+
+/// The owner one of whose words stands before all others', and where.
+fn first(owners: &Owners, name: &str) -> Option<(usize, &'static str)> {
+    let place = |words: &str| words.split_whitespace().filter_map(|word| name.find(word)).min();
+    let places = owners.iter().filter_map(|(owner, words)| Some((place(words)?, *owner)));
+    places.min_by_key(|(at, _)| *at)
 }
 
 fn write(name: &str, rows: &[(String, [f64; 2])], functions: &[(String, [f64; 2])]) -> String {

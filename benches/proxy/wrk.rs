@@ -19,8 +19,8 @@ done = function(summary, latency, requests)
     summary.duration, e.connect, e.read, e.write, e.status, e.timeout))
 end
 "#;
-/// More than any of the servers writes before a body.
-const MAX_HEAD: u64 = 600;
+/// Ends the connection with its answer.
+const CLOSE: &str = "Connection: close";
 
 /// What came of one run.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +48,12 @@ pub(crate) fn run(
         .args([format!("-t{THREADS}"), format!("-c{CONNECTIONS}"), format!("-d{seconds}s")])
         .args(["--timeout", "2s", "-s"])
         .arg(&script);
-    if !is_kept {
-        command.args(["-H", "Connection: close"]);
-    }
+    let length = if is_kept {
+        target.length("")?
+    } else {
+        command.args(["-H", CLOSE]);
+        target.length(&format!("{CLOSE}\r\n"))?
+    };
     command.arg(format!("{scheme}://{HOST}:{}{}", target.address.port(), target.page.path));
     let output = command.output().context("cannot run wrk")?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -58,25 +61,25 @@ pub(crate) fn run(
     let Some(line) = line else {
         bail!("wrk fails: {text}{}", String::from_utf8_lossy(&output.stderr))
     };
-    parse(line, target.page.size as u64).with_context(|| format!("wrk's figures {line:?}"))
+    parse(line, length).with_context(|| format!("wrk's figures {line:?}"))
 }
 
-fn parse(line: &str, size: u64) -> anyhow::Result<Outcome> {
+fn parse(line: &str, length: u64) -> anyhow::Result<Outcome> {
     let numbers = line.split(' ').map(str::parse).collect::<Result<Vec<u64>, _>>()?;
     let [answered, bytes, micros, connect, read, write, status, timeout] = numbers[..] else {
         bail!("not eight");
     };
-    // It counts bytes, not each answer's length: all together must be what the answers are long. Of
-    // the last answer of each connection any part may have come.
-    let most = (answered + CONNECTIONS as u64) * (size + MAX_HEAD);
-    let is_whole = (answered * size..=most).contains(&bytes);
+    // It adds up bytes and does not look at each answer's length. All are as long as the one that was
+    // looked at, or the sum is not right; of the last answer of each connection any part may have come.
+    let most = (answered + CONNECTIONS as u64) * length;
+    let is_whole = (answered * length..=most).contains(&bytes);
     let errors = Errors {
         connect,
         broken: read + write,
         timeout,
         status,
-        // A page of an error is of another length, and is counted already.
-        size: u64::from(!is_whole && status == 0),
+        // With failures of another kind the sum says nothing; they are counted already.
+        size: u64::from(!is_whole && connect + read + write + status + timeout == 0),
     };
     Ok(Outcome { answered, rate: answered as f64 / (micros as f64 / 1e6), errors })
 }
