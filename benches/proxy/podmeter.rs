@@ -42,6 +42,7 @@ proxy:
     certificates: [{{certificate: {}, key: {}}}]
   services:
     - name: app
+      labels: {{app: shop, team: checkout}}
       endpoints: [{{address: \"{one}\"}}, {{address: \"{two}\"}}]
   routes:
     - name: all
