@@ -71,7 +71,7 @@ fn count(setup: &Setup, contender: &Contender) -> anyhow::Result<Result<Calls, S
     };
     // Until it has taken hold of every thread.
     std::thread::sleep(Duration::from_millis(500));
-    let outcome = paced::run(&setup.target(contender, false, SMALL), &PACE);
+    let outcome = paced::run(&setup.targets(contender, false, SMALL), &PACE);
     let _ = kill_process(Pid::from_child(&tracer), Signal::INT);
     let said = tracer.wait_with_output()?.stderr;
     let outcome = outcome?;

@@ -205,10 +205,10 @@ impl<'a> Cases<'a> {
         rate: f64,
         windows: Windows,
     ) -> anyhow::Result<(paced::Outcome, Used)> {
-        let target = self.setup.target(contender, is_secure, SMALL);
+        let targets = self.setup.targets(contender, is_secure, SMALL);
         let pace = Pace { rate, connections: CONNECTIONS, warm: WARM, length: windows.length() };
         let (outcome, used) = contender
-            .during(|| paced::run(&target, &pace))
+            .during(|| paced::run(&targets, &pace))
             .with_context(|| format!("{} at {rate:.0} requests/s", contender.name))?;
         // Each connection has had an answer before the first request was due.
         contender.count(outcome.answered + CONNECTIONS as u64);

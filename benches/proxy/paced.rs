@@ -54,19 +54,19 @@ impl Outcome {
     }
 }
 
-/// Asks at that pace.
-pub(crate) fn run(target: &Target, pace: &Pace) -> anyhow::Result<Outcome> {
+/// Asks at that pace; the connections are shared out to all targets.
+pub(crate) fn run(targets: &[Target], pace: &Pace) -> anyhow::Result<Outcome> {
     ensure!(pace.rate >= 1.0, "a rate of {} a second is none", pace.rate);
     // Left alone, the kernel wakes a sleeper up to 50 µs late.
     rustix::thread::set_current_timer_slack(std::num::NonZero::new(1))?;
-    let mut generator = Generator::open(target, pace)?;
+    let mut generator = Generator::open(targets, pace)?;
     let outcome = generator.run(pace);
     rustix::thread::set_current_timer_slack(None)?;
     outcome
 }
 
 struct Generator<'a> {
-    target: &'a Target,
+    targets: &'a [Target],
     epoll: OwnedFd,
     connections: Vec<Connection>,
     /// For each connection when the request under way was due.
@@ -81,18 +81,18 @@ struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    fn open(target: &'a Target, pace: &Pace) -> anyhow::Result<Self> {
+    fn open(targets: &'a [Target], pace: &Pace) -> anyhow::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut buffer = vec![0; 64 << 10];
         let mut connections = Vec::new();
         for number in 0..pace.connections {
-            let connection = Connection::used(target, &mut buffer)?;
+            let connection = Connection::used(&targets[number % targets.len()], &mut buffer)?;
             let data = EventData::new_u64(number as u64);
             epoll::add(&epoll, &connection, data, EventFlags::IN)?;
             connections.push(connection);
         }
         Ok(Self {
-            target,
+            targets,
             epoll,
             due: vec![None; connections.len()],
             idle: (0..connections.len()).collect(),
@@ -175,8 +175,9 @@ impl<'a> Generator<'a> {
             self.outcome.errors.add(flaw);
             self.idle.push_back(number);
         }
+        let target = &self.targets[number % self.targets.len()];
         let connection = loop {
-            match Connection::open(self.target) {
+            match Connection::open(target) {
                 Ok(connection) => break connection,
                 Err(error) if self.outcome.errors.connect == MAX_FAILURES => return Err(error),
                 Err(_) => self.outcome.errors.connect += 1,

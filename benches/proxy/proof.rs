@@ -90,7 +90,7 @@ fn pace(
         }
     })?;
     let warm = Duration::ZERO;
-    paced::run(&target, &Pace { rate: RATE, connections: CONNECTIONS, warm, length })
+    paced::run(&[target], &Pace { rate: RATE, connections: CONNECTIONS, warm, length })
 }
 
 fn serve(

@@ -21,15 +21,15 @@ use super::{haproxy, nginx, podmeter};
 pub(crate) const PODMETER: &str = "Podmeter";
 pub(crate) const NGINX: &str = "nginx";
 pub(crate) const HAPROXY: &str = "HAProxy";
-/// The first backend, asked directly: the floor.
+/// The backends, asked directly: the floor.
 pub(crate) const DIRECT: &str = "no proxy";
 
 /// One that is asked.
 pub(crate) struct Contender {
     /// Which.
     pub(crate) name: &'static str,
-    plain: SocketAddr,
-    tls: SocketAddr,
+    /// Plain and TLS; two of each for the floor.
+    places: Vec<[SocketAddr; 2]>,
     /// None for the floor, which nobody looks at.
     pub(crate) process: Option<Process>,
     /// What it has answered so far, in all cases.
@@ -65,7 +65,7 @@ impl Contender {
 
     /// Where it serves.
     pub(crate) fn address(&self, is_secure: bool) -> SocketAddr {
-        if is_secure { self.tls } else { self.plain }
+        self.places[0][usize::from(is_secure)]
     }
 }
 
@@ -91,10 +91,10 @@ impl Setup {
             let folder = folder(directory.path(), &name)?;
             let command = nginx::backend(&folder, &certificate, plain, tls)?;
             backends.push(Process::start(&name, command, &folder, &[plain, tls])?);
-            addresses.push((plain, tls));
+            addresses.push([plain, tls]);
         }
         let metrics = free_address()?;
-        let servers = [addresses[0].0, addresses[1].0];
+        let servers = [addresses[0][0], addresses[1][0]];
         let proxy = |name, command: &dyn Fn(&Site<'_>) -> anyhow::Result<Option<Command>>| {
             let folder = folder(directory.path(), name)?;
             let site = Site {
@@ -105,18 +105,22 @@ impl Setup {
                 backends: servers,
             };
             let Some(command) = command(&site)? else { return Ok(None) };
-            let (plain, tls) = (site.plain, site.tls);
-            let process = on_two_cores(|| Process::start(name, command, &folder, &[plain, tls]))?;
+            let place = [site.plain, site.tls];
+            let process = on_two_cores(|| Process::start(name, command, &folder, &place))?;
             let answered = Cell::new(0);
-            anyhow::Ok(Some(Contender { name, plain, tls, process: Some(process), answered }))
+            anyhow::Ok(Some(Contender {
+                name,
+                places: vec![place],
+                process: Some(process),
+                answered,
+            }))
         };
         let mut contenders = Vec::new();
         contenders.extend(proxy(PODMETER, &|site| podmeter::proxy(site, metrics))?);
         contenders.extend(proxy(NGINX, &|site| nginx::proxy(site).map(Some))?);
         contenders.extend(proxy(HAPROXY, &|site| haproxy::proxy(site).map(Some))?);
-        let (plain, tls) = addresses[0];
         let answered = Cell::new(0);
-        contenders.push(Contender { name: DIRECT, plain, tls, process: None, answered });
+        contenders.push(Contender { name: DIRECT, places: addresses, process: None, answered });
         let client = certificate.client()?;
         Ok(Self { contenders, _backends: backends, client, metrics, directory })
     }
@@ -130,6 +134,19 @@ impl Setup {
     pub(crate) fn target(&self, contender: &Contender, is_secure: bool, page: Page) -> Target {
         let tls = is_secure.then(|| Arc::clone(&self.client));
         Target { address: contender.address(is_secure), tls, page }
+    }
+
+    /// The same for each of its addresses: the floor is asked at both backends, as a proxy asks them.
+    pub(crate) fn targets(
+        &self,
+        contender: &Contender,
+        is_secure: bool,
+        page: Page,
+    ) -> Vec<Target> {
+        let target = self.target(contender, is_secure, page);
+        let place = |place: &[SocketAddr; 2]| place[usize::from(is_secure)];
+        let places = contender.places.iter().map(place);
+        places.map(|address| Target { address, ..target.clone() }).collect()
     }
 
     /// For files that a case needs.

@@ -44,23 +44,25 @@ impl Table {
     /// Adds a row.
     pub(crate) fn add(&mut self, row: &Row) {
         let cell = |name| row.rounds.get(name).map(|values| spread(values, row.show));
-        let ours = ratio(&row.rounds, PODMETER);
-        let (goal, met) = match (row.goal, ours) {
-            (None, _) => (String::new(), ""),
-            (Some(Goal::AtLeast), ours) => ("≥ 1".to_owned(), verdict(ours.map(|by| by >= 1.0))),
-            (Some(Goal::AtMost), ours) => ("≤ 1".to_owned(), verdict(ours.map(|by| by <= 1.0))),
+        let ratios = |name| ratios(&row.rounds, name).unwrap_or_default();
+        let (ours, theirs) = (ratios(PODMETER), ratios(HAPROXY));
+        let goal = match (row.goal, median(&ours)) {
+            (None, _) => String::new(),
+            (Some(goal), None) => goal.text().to_owned(),
+            (Some(goal), Some(by)) => {
+                format!("{}: {}", goal.text(), if goal.is_met(by) { "yes" } else { "**no**" })
+            }
         };
-        let by =
-            |ratio: Option<f64>| ratio.map(|ratio| format!("{ratio:.2} ×")).unwrap_or_default();
+        let by = |ratios: &[f64]| spread(ratios, |ratio| format!("{ratio:.2} ×"));
         let cells = [
             row.case.clone(),
             cell(PODMETER).unwrap_or_else(|| "–".to_owned()),
             cell(NGINX).unwrap_or_default(),
             cell(HAPROXY).unwrap_or_default(),
             cell(DIRECT).unwrap_or_default(),
-            by(ours),
-            by(ratio(&row.rounds, HAPROXY)),
-            if goal.is_empty() || met.is_empty() { goal } else { format!("{goal}: {met}") },
+            by(&ours),
+            by(&theirs),
+            goal,
             row.errors.as_ref().map(failures).unwrap_or_default(),
         ];
         eprintln!("  {}", cells.join(" | "));
@@ -84,16 +86,24 @@ impl Table {
     }
 }
 
-fn verdict(is_met: Option<bool>) -> &'static str {
-    match is_met {
-        Some(true) => "yes",
-        Some(false) => "**no**",
-        None => "",
+impl Goal {
+    fn text(self) -> &'static str {
+        match self {
+            Self::AtLeast => "≥ 1",
+            Self::AtMost => "≤ 1",
+        }
+    }
+
+    fn is_met(self, ratio: f64) -> bool {
+        match self {
+            Self::AtLeast => ratio >= 1.0,
+            Self::AtMost => ratio <= 1.0,
+        }
     }
 }
 
 /// The median and, of several rounds, how far they lie apart.
-fn spread(values: &[f64], show: fn(f64) -> String) -> String {
+fn spread(values: &[f64], show: impl Fn(f64) -> String) -> String {
     let Some(middle) = median(values) else { return String::new() };
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -103,11 +113,11 @@ fn spread(values: &[f64], show: fn(f64) -> String) -> String {
     format!("{} ({}…{})", show(middle), show(least), show(most))
 }
 
-/// To nginx: of the ratios of each round the median, since a busy moment slows a whole round.
-fn ratio(rounds: &Rounds, name: &str) -> Option<f64> {
+/// To nginx, within each round, since a busy moment slows a whole round.
+fn ratios(rounds: &Rounds, name: &str) -> Option<Vec<f64>> {
     let pairs = rounds.get(name)?.iter().zip(rounds.get(NGINX)?);
-    let ratios: Vec<f64> = pairs.map(|(value, nginx)| value / nginx).collect();
-    median(&ratios).filter(|ratio| ratio.is_finite())
+    let ratios = pairs.map(|(value, nginx)| value / nginx);
+    Some(ratios.filter(|ratio| ratio.is_finite()).collect())
 }
 
 /// Of an even number the mean of the two in the middle.
