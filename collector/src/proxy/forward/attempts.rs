@@ -1,11 +1,13 @@
 //! Tries pods until one answers or nothing is left to try.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::attempt::{Attempt, Subject};
@@ -129,25 +131,28 @@ impl Attempts<'_> {
     /// Tries one pod. When it fails, the request is in its place again where it may be sent once more.
     async fn once(
         &mut self,
-        mut busy: Busy,
+        busy: Busy,
         request: &mut Option<Request<Upload>>,
         may_reuse: bool,
     ) -> Result<Won, Failed> {
         let asked = Instant::now();
-        let way = match self.kept(busy.backend(), may_reuse) {
-            Some(way) => Ok(way),
-            // Seldom needed and large, so not a part of what every request carries about.
-            None => Box::pin(self.connect(busy.backend())).await,
-        };
-        let way = match way {
-            Ok(way) => way,
-            Err(failure) => {
-                self.waited += asked.elapsed();
-                busy.failed(clock::now(), &self.worker.settings().ejection);
-                return Err(Failed { failure, is_stale: false });
-            }
-        };
+        let kept = self.kept(busy.backend(), may_reuse);
         let mut attempt = Attempt::begin(self.worker, busy, self.subject.clone());
+        let way = match kept {
+            Some(way) => way,
+            // Seldom needed and large, so not a part of what every request carries about.
+            None => match Box::pin(self.connect(attempt.backend())).await {
+                Ok(way) => {
+                    attempt.connected();
+                    way
+                }
+                Err(failure) => {
+                    self.waited += asked.elapsed();
+                    attempt.fail(failure);
+                    return Err(Failed { failure, is_stale: false });
+                }
+            },
+        };
         let outcome = self.send(way, request).await;
         self.waited += asked.elapsed();
         match outcome {
@@ -216,7 +221,7 @@ impl Attempts<'_> {
         match way {
             Way::Link(mut link) if !self.is_upgrade => {
                 *slot = copy;
-                match timeout(wait, link.send(request)).await {
+                match self.in_time(wait, link.send(request)).await {
                     Ok(Ok(answer)) => Ok((answer, Some(link))),
                     Ok(Err(unsent)) => {
                         let (is_reused, fault) = (link.is_reused(), link.fault());
@@ -230,8 +235,8 @@ impl Attempts<'_> {
             }
             way => {
                 // Seldom needed and large, as above.
-                let sent = Box::pin(timeout(wait, self.send_otherwise(way, request))).await;
-                match sent {
+                let sent = self.in_time(wait, self.send_otherwise(way, request));
+                match Box::pin(sent).await {
                     Ok(Ok(answer)) => Ok((answer, None)),
                     Ok(Err((unsent, fault))) => {
                         *slot = copy;
@@ -260,6 +265,30 @@ impl Attempts<'_> {
                 sent.map_err(|unsent| (unsent, None))
             }
         }
+    }
+
+    /// Waits for the head of an answer. The time runs from the last byte of the request's body on: a long upload is
+    /// not a slow pod, and a client that stalls is noticed elsewhere.
+    async fn in_time<T>(
+        &self,
+        wait: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        let mut answer = pin!(answer);
+        let mut sent = 0;
+        loop {
+            match timeout(wait, answer.as_mut()).await {
+                Err(_) if self.subject.request_bytes() > sent && !self.is_over() => {
+                    sent = self.subject.request_bytes();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether the time for the whole request is over.
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= tokio::time::Instant::now())
     }
 
     /// A wait cut to what is left of the whole request's time, and what it is when it was too short.
