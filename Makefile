@@ -5,7 +5,7 @@ RELEASE = target/release/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build demo test unit integration kernel cluster lint deny fuzz bench docs
+.PHONY: help setup build demo test unit integration kernel cluster lint deny fuzz bench bench-proxy docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ fuzz: ## every fuzz target for a few seconds; SECONDS_EACH=600 for a real run
 
 bench: ## the benchmarks; rewrites the table in benches/README.md
 	@benches/run
+
+bench-proxy: ## the proxy beside nginx and HAProxy, five minutes; rewrites its table in benches/README.md
+	@benches/proxy/run
 
 docs: ## regenerates what is generated from the code: docs/metrics.md and the golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --workspace --quiet

@@ -32,7 +32,7 @@ use super::tls::Session;
 use super::worker::Worker;
 use answer::{Answer, Held};
 use attempt::Subject;
-use flow::Flow;
+use flow::{Flow, Forwarding};
 use logged::{Ended, Logged};
 use request::Sorted;
 use whole::Whole;
@@ -59,38 +59,39 @@ impl Connection {
         let turn = self.verdict.next();
         let answer = match turn.refused() {
             Some(refusal) => self.refuse(refusal),
-            None => self.find(request, began).await,
+            None => match self.find(request, began) {
+                Ok(forwarding) => forwarding.run().await,
+                Err(answer) => *answer,
+            },
         };
         answer.map(|body| Held::new(body, turn))
     }
 
-    async fn find(
+    /// The request on its way to a pod, or what is answered without one.
+    fn find(
         self: &Arc<Self>,
         request: Request<Incoming>,
         began: Instant,
-    ) -> Response<Answer> {
+    ) -> Result<Box<Forwarding>, Box<Response<Answer>>> {
+        let refuse = |refusal, log| Err(Box::new(self.refuse_logged(refusal, log)));
         let client = || self.peer.client(request.headers()).ip;
         let log = Logged::read(&self.worker, &request, began, client);
         let sorted = match Sorted::read(&request).and_then(|sorted| self.admit(sorted)) {
             Ok(sorted) => sorted,
-            Err(refusal) => return self.refuse_logged(refusal, log),
+            Err(refusal) => return refuse(refusal, log),
         };
         let live = self.worker.shared.registry.live();
         let found = live.table.find(&sorted.host, request.uri().path(), request.headers());
-        match found {
-            Found::Route(found) => {
-                let (at, matched) = (found.index, found.matched);
-                Flow { connection: self, live: &live, at, matched, sorted: &sorted, began }
-                    .answer(request, log)
-                    .await
-            }
-            _ if !live.is_complete => self.refuse_logged(Refusal::NotReady, log),
+        let (at, matched) = match found {
+            Found::Route(found) => (found.index, found.matched),
+            _ if !live.is_complete => return refuse(Refusal::NotReady, log),
             Found::NoPath => {
                 self.count_host(&live, &sorted.host, &request, began);
-                self.refuse_logged(Refusal::NoRoute, log)
+                return refuse(Refusal::NoRoute, log);
             }
-            Found::NoHost => self.refuse_logged(Refusal::NoRoute, log),
-        }
+            Found::NoHost => return refuse(Refusal::NoRoute, log),
+        };
+        Flow { connection: self.clone(), live, at, matched, sorted, began }.start(request, log)
     }
 
     /// Whether the TLS connection was made for this host.

@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use super::stream::Stream;
 use crate::proxy::forward::upload::Upload;
 use crate::proxy::guard::http1;
-use crate::proxy::guard::response::{HeadGate, Tap};
+use crate::proxy::guard::response::{Fault, HeadGate, Tap};
 use crate::proxy::settings::Limits;
 
 type Io = TokioIo<Tap<Stream>>;
@@ -68,6 +68,11 @@ impl Link {
         Ok(Box::new(Self { sender, connection, gate, ended: false, answers: 0, idle_since }))
     }
 
+    /// Why the connection failed, if it was for what the pod said.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.gate.fault()
+    }
+
     /// Tells later why the connection failed, if it was for what the pod said.
     pub(crate) fn gate(&self) -> Arc<HeadGate> {
         self.gate.clone()
@@ -86,20 +91,24 @@ impl Link {
     ///
     /// # Errors
     /// The request comes back when nothing of it was sent.
-    pub(crate) async fn send(
+    pub(crate) fn send(
         &mut self,
         request: Request<Upload>,
-    ) -> Result<Response<Incoming>, Unsent> {
-        let Self { sender, connection, gate, ended, .. } = self;
+    ) -> impl Future<Output = Result<Response<Incoming>, Unsent>> {
+        let Self { sender, connection, gate, ended, answers, .. } = self;
         gate.expect();
-        let mut sending = pin!(sender.try_send_request(request));
-        let answer = poll_fn(|cx| {
-            drive(connection, ended, cx);
-            sending.as_mut().poll(cx)
-        })
-        .await?;
-        self.answers += 1;
-        Ok(answer)
+        // Handed over here, so that the future does not carry the request about.
+        let sending = sender.try_send_request(request);
+        async move {
+            let mut sending = pin!(sending);
+            let answer = poll_fn(|cx| {
+                drive(connection, ended, cx);
+                sending.as_mut().poll(cx)
+            })
+            .await?;
+            *answers += 1;
+            Ok(answer)
+        }
     }
 
     /// The next piece of the answer's body.

@@ -33,7 +33,7 @@ pub(crate) struct Attempt {
     worker: Arc<Worker>,
     busy: Busy,
     subject: Subject,
-    /// When a connection was to be had.
+    /// When a connection was to be had; before that, when one was asked for.
     began: Instant,
     first_byte: Option<Duration>,
     status: Option<StatusCode>,
@@ -58,6 +58,11 @@ impl Attempt {
 
     pub(crate) fn backend(&self) -> &Arc<Backend> {
         self.busy.backend()
+    }
+
+    /// A connection was made: the pod's time runs from here.
+    pub(crate) fn connected(&mut self) {
+        self.began = Instant::now();
     }
 
     /// The head of the answer came.

@@ -1,18 +1,20 @@
 //! Tries pods until one answers or nothing is left to try.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http2};
+use hyper::client::conn::http2;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::attempt::{Attempt, Subject};
 use super::upgrade;
 use super::upload::Upload;
 use crate::proxy::affinity::EndpointTag;
-use crate::proxy::backend::link::Link;
+use crate::proxy::backend::link::{Link, Unsent};
 use crate::proxy::backend::{Backend, Busy};
 use crate::proxy::balance::Choice;
 use crate::proxy::clock;
@@ -65,8 +67,6 @@ pub(crate) enum Lost {
 /// How one attempt failed.
 struct Failed {
     failure: Failure,
-    /// The request, where it can be sent again.
-    again: Option<Request<Upload>>,
     /// A kept connection that was closed before anything was sent: tells nothing of the pod.
     is_stale: bool,
 }
@@ -78,7 +78,8 @@ enum Way {
 }
 
 impl Attempts<'_> {
-    pub(crate) async fn run(&mut self, mut request: Request<Upload>) -> Result<Won, Lost> {
+    /// Sends the request; what is in its place afterwards is of no use.
+    pub(crate) async fn run(&mut self, request: &mut Option<Request<Upload>>) -> Result<Won, Lost> {
         let retry = &self.worker.settings().retry;
         self.service.budget.deposit(retry);
         let mut tried: Vec<Arc<Backend>> = Vec::new();
@@ -95,10 +96,9 @@ impl Attempts<'_> {
                 Ok(won) => return Ok(won),
                 Err(failed) => failed,
             };
-            let Some(again) = failed.again else {
+            if request.is_none() {
                 return Err(Lost::Failed(failed.failure));
-            };
-            request = again;
+            }
             if failed.is_stale {
                 stale += 1;
                 continue;
@@ -128,23 +128,31 @@ impl Attempts<'_> {
         })
     }
 
+    /// Tries one pod. When it fails, the request is in its place again where it may be sent once more.
     async fn once(
         &mut self,
-        mut busy: Busy,
-        request: Request<Upload>,
+        busy: Busy,
+        request: &mut Option<Request<Upload>>,
         may_reuse: bool,
     ) -> Result<Won, Failed> {
         let asked = Instant::now();
-        let way = self.way(busy.backend(), may_reuse).await;
-        let way = match way {
-            Ok(way) => way,
-            Err(failure) => {
-                self.waited += asked.elapsed();
-                busy.failed(clock::now(), &self.worker.settings().ejection);
-                return Err(Failed { failure, again: Some(request), is_stale: false });
-            }
-        };
+        let kept = self.kept(busy.backend(), may_reuse);
         let mut attempt = Attempt::begin(self.worker, busy, self.subject.clone());
+        let way = match kept {
+            Some(way) => way,
+            // Seldom needed and large, so not a part of what every request carries about.
+            None => match Box::pin(self.connect(attempt.backend())).await {
+                Ok(way) => {
+                    attempt.connected();
+                    way
+                }
+                Err(failure) => {
+                    self.waited += asked.elapsed();
+                    attempt.fail(failure);
+                    return Err(Failed { failure, is_stale: false });
+                }
+            },
+        };
         let outcome = self.send(way, request).await;
         self.waited += asked.elapsed();
         match outcome {
@@ -163,24 +171,28 @@ impl Attempts<'_> {
         }
     }
 
-    /// A connection: an idle one, or a new one.
-    async fn way(&self, backend: &Arc<Backend>, may_reuse: bool) -> Result<Way, Failure> {
+    fn is_shared(&self, backend: &Backend) -> bool {
+        self.is_grpc || backend.key.protocol == Protocol::H2c
+    }
+
+    /// A connection that is there already.
+    fn kept(&self, backend: &Arc<Backend>, may_reuse: bool) -> Option<Way> {
         let worker = self.worker;
-        let is_shared = self.is_grpc || backend.key.protocol == Protocol::H2c;
-        if is_shared {
-            if let Some(sender) = backend.shared(worker.index).sender() {
-                return Ok(Way::Shared(sender));
-            }
-        } else if may_reuse
-            && let Some(link) =
-                backend.pool(worker.index).take(worker.settings().timeouts.backend_idle)
-        {
-            return Ok(Way::Link(link));
+        if self.is_shared(backend) {
+            return backend.shared(worker.index).sender().map(Way::Shared);
         }
+        let oldest = worker.settings().timeouts.backend_idle;
+        let link = may_reuse.then(|| backend.pool(worker.index).take(oldest));
+        link.flatten().map(Way::Link)
+    }
+
+    /// A new connection.
+    async fn connect(&self, backend: &Arc<Backend>) -> Result<Way, Failure> {
+        let worker = self.worker;
         let connector = &worker.shared.connector;
         let (wait, late) = self.within(self.bounds.connect, Failure::ConnectTimeout);
         let began = Instant::now();
-        let way = if is_shared {
+        let way = if self.is_shared(backend) {
             connector.shared(backend, wait, &worker.tasks).await.map(|sender| {
                 backend.shared(worker.index).keep(&sender);
                 Way::Shared(sender)
@@ -200,33 +212,83 @@ impl Attempts<'_> {
     async fn send(
         &self,
         way: Way,
-        request: Request<Upload>,
+        slot: &mut Option<Request<Upload>>,
     ) -> Result<(Response<Incoming>, Option<Box<Link>>), Failed> {
-        let copy = self.copy(&request);
-        let (is_reused, gate) = match &way {
-            Way::Link(link) => (link.is_reused(), Some(link.gate())),
-            Way::Shared(_) => (false, None),
-        };
-        let exchange = async {
-            match way {
-                Way::Link(link) if self.is_upgrade => {
-                    upgrade::send(self.worker, *link, request).await.map(|answer| (answer, None))
-                }
-                Way::Link(mut link) => link.send(request).await.map(|answer| (answer, Some(link))),
-                Way::Shared(mut sender) => {
-                    sender.try_send_request(over_http2(request)).await.map(|answer| (answer, None))
-                }
-            }
-        };
         let (wait, late) = self.within(self.bounds.first_byte, Failure::FirstByteTimeout);
-        match timeout(wait, exchange).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(unsent)) => {
-                let fault = gate.and_then(|gate| gate.fault());
-                Err(self.failed(unsent, copy, is_reused, fault))
+        let late = Failed { failure: late, is_stale: false };
+        let Some(request) = slot.take() else { return Err(late) };
+        let copy = self.copy(&request);
+        match way {
+            Way::Link(mut link) if !self.is_upgrade => {
+                *slot = copy;
+                match self.in_time(wait, link.send(request)).await {
+                    Ok(Ok(answer)) => Ok((answer, Some(link))),
+                    Ok(Err(unsent)) => {
+                        let (is_reused, fault) = (link.is_reused(), link.fault());
+                        Err(self.failed(unsent, slot, is_reused, fault))
+                    }
+                    Err(_) => {
+                        *slot = None;
+                        Err(late)
+                    }
+                }
             }
-            Err(_) => Err(Failed { failure: late, again: None, is_stale: false }),
+            way => {
+                // Seldom needed and large, as above.
+                let sent = self.in_time(wait, self.send_otherwise(way, request));
+                match Box::pin(sent).await {
+                    Ok(Ok(answer)) => Ok((answer, None)),
+                    Ok(Err((unsent, fault))) => {
+                        *slot = copy;
+                        Err(self.failed(unsent, slot, false, fault))
+                    }
+                    Err(_) => Err(late),
+                }
+            }
         }
+    }
+
+    /// Sends over a connection that has a task of its own.
+    async fn send_otherwise(
+        &self,
+        way: Way,
+        request: Request<Upload>,
+    ) -> Result<Response<Incoming>, (Unsent, Option<Fault>)> {
+        match way {
+            Way::Link(link) => {
+                let gate = link.gate();
+                let sent = upgrade::send(self.worker, *link, request).await;
+                sent.map_err(|unsent| (unsent, gate.fault()))
+            }
+            Way::Shared(mut sender) => {
+                let sent = sender.try_send_request(over_http2(request)).await;
+                sent.map_err(|unsent| (unsent, None))
+            }
+        }
+    }
+
+    /// Waits for the head of an answer. The time runs from the last byte of the request's body on: a long upload is
+    /// not a slow pod, and a client that stalls is noticed elsewhere.
+    async fn in_time<T>(
+        &self,
+        wait: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Result<T, Elapsed> {
+        let mut answer = pin!(answer);
+        let mut sent = 0;
+        loop {
+            match timeout(wait, answer.as_mut()).await {
+                Err(_) if self.subject.request_bytes() > sent && !self.is_over() => {
+                    sent = self.subject.request_bytes();
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether the time for the whole request is over.
+    fn is_over(&self) -> bool {
+        self.deadline.is_some_and(|at| at <= tokio::time::Instant::now())
     }
 
     /// A wait cut to what is left of the whole request's time, and what it is when it was too short.
@@ -239,20 +301,22 @@ impl Attempts<'_> {
         }
     }
 
+    /// What a failure means; leaves in `slot` what may be sent again.
     fn failed(
         &self,
-        mut unsent: TrySendError<Request<Upload>>,
-        copy: Option<Request<Upload>>,
+        mut unsent: Unsent,
+        slot: &mut Option<Request<Upload>>,
         is_reused: bool,
         fault: Option<Fault>,
     ) -> Failed {
         let returned = unsent.take_message().map(over_http1);
-        let error = unsent.error();
+        let is_stale = is_reused && returned.is_some();
+        let copy = slot.take();
         let meter = self.subject.meter.as_deref();
         if meter.is_some_and(|meter| meter.broken().is_some()) {
-            return Failed { failure: Failure::RequestBody, again: None, is_stale: false };
+            return Failed { failure: Failure::RequestBody, is_stale: false };
         }
-        let is_stale = is_reused && returned.is_some();
+        let error = unsent.error();
         let failure = if let Some(fault) = fault {
             fault.failure()
         } else if error.is_parse_too_large() {
@@ -263,8 +327,10 @@ impl Attempts<'_> {
             Failure::Reset
         };
         // Garbage is an answer: the pod has seen the request.
-        let again = if failure == Failure::Reset { returned.or(copy) } else { None };
-        Failed { failure, again, is_stale }
+        if failure == Failure::Reset {
+            *slot = returned.or(copy);
+        }
+        Failed { failure, is_stale }
     }
 
     /// What is sent again when a pod closes the connection without an answer, where doing it twice is the same as

@@ -1,7 +1,7 @@
 //! A pod's answer on its way to the client.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -91,6 +91,15 @@ impl Download {
             return Some(Failure::RequestTimeout);
         }
         self.idle.poll_expired(cx).is_ready().then_some(Failure::IdleTimeout)
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        // An answer without a body is never asked for one.
+        if self.body.is_end_stream() {
+            self.finish(&mut Context::from_waker(Waker::noop()));
+        }
     }
 }
 

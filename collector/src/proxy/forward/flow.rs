@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{LOCATION, SET_COOKIE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
@@ -11,7 +11,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::Connection;
 use super::answer::{self, Answer};
-use super::attempt::Subject;
+use super::attempt::{Attempt, Subject};
 use super::attempts::{Attempts, Lost, Won};
 use super::download::{self, Download};
 use super::logged::Logged;
@@ -27,15 +27,18 @@ use crate::proxy::refusal::Refusal;
 use crate::proxy::route::{Action, Redirect, Route};
 use crate::proxy::{hop, table, trace};
 
-/// The request's way through the proxy.
-pub(crate) struct Flow<'a> {
-    pub(crate) connection: &'a Arc<Connection>,
-    pub(crate) live: &'a Live,
+/// Headers that tell the pod about the client.
+const FORWARDED: usize = 6;
+
+/// A request that has a route, and nothing is decided about it yet.
+pub(crate) struct Flow {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) live: Arc<Live>,
     /// Which route.
     pub(crate) at: usize,
     /// Bytes of the path that the route's prefix matched.
     pub(crate) matched: usize,
-    pub(crate) sorted: &'a Sorted,
+    pub(crate) sorted: Sorted,
     pub(crate) began: Instant,
 }
 
@@ -49,17 +52,29 @@ struct Opened {
     upgrade: Option<(HeaderValue, OnUpgrade)>,
 }
 
-/// What the way back needs to know of the way there.
-struct Sent {
+/// A request on its way to a pod. Boxed, since whatever a future holds is copied from one to the other on the way
+/// in, and once more for each function that waits for another.
+pub(crate) struct Forwarding {
+    flow: Flow,
+    service: Arc<LiveService>,
+    request: Option<Request<Upload>>,
+    subject: Subject,
     whole: Whole,
+    /// The client's end of what the connection may turn into.
     upgrade: Option<OnUpgrade>,
-    deadline: Option<tokio::time::Instant>,
-    waited: Duration,
-    is_secure: bool,
     session: Option<EndpointTag>,
+    is_secure: bool,
+    is_grpc: bool,
 }
 
-impl Flow<'_> {
+/// The client's end of a tunnel, and what is measured of it.
+struct Ends {
+    client: OnUpgrade,
+    attempt: Attempt,
+    whole: Whole,
+}
+
+impl Flow {
     fn route(&self) -> &Route {
         &self.live.table.routes()[self.at]
     }
@@ -68,17 +83,18 @@ impl Flow<'_> {
         &self.live.routes[self.at]
     }
 
-    pub(crate) async fn answer(
-        &self,
+    /// The request on its way to a pod, or what is answered without one.
+    pub(crate) fn start(
+        self,
         request: Request<Incoming>,
         mut log: Option<Box<Logged>>,
-    ) -> Response<Answer> {
+    ) -> Result<Box<Forwarding>, Box<Response<Answer>>> {
         if let Some(log) = &mut log {
             log.routed(self.route());
         }
         let opened = match self.open(request) {
             Ok(opened) => opened,
-            Err(refusal) => return self.connection.refuse_logged(refusal, log),
+            Err(refusal) => return Err(Box::new(self.connection.refuse_logged(refusal, log))),
         };
         let worker = &self.connection.worker;
         let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
@@ -86,16 +102,29 @@ impl Flow<'_> {
             whole.answered(answer.status(), Duration::ZERO);
             whole.finish();
             table::edit(answer.headers_mut(), &self.route().response);
-            return answer;
+            return Err(Box::new(answer));
         }
-        match self.service() {
-            Some(service) => self.forward(service, opened, whole).await,
-            None => self.lost(&Lost::Refused(Refusal::NoEndpoint), whole, None),
-        }
+        let Some(service) = self.service().cloned() else {
+            let lost = Lost::Refused(Refusal::NoEndpoint);
+            return Err(Box::new(self.lost(&lost, &mut whole, None)));
+        };
+        let Opened { head, body, subject, client, upgrade } = opened;
+        let (protocol, upgrade) = upgrade.unzip();
+        Ok(Box::new(Forwarding {
+            session: self.session(&service, &head.headers),
+            is_grpc: request::is_grpc(&head.headers),
+            is_secure: is_secure(&client),
+            request: Some(self.outgoing(head, body, protocol, &client)),
+            flow: self,
+            service,
+            subject,
+            whole,
+            upgrade,
+        }))
     }
 
     fn open(&self, mut request: Request<Incoming>) -> Result<Opened, Refusal> {
-        let (connection, bounds) = (self.connection, &self.ready().bounds);
+        let (connection, bounds) = (&self.connection, &self.ready().bounds);
         let settings = connection.worker.settings();
         let client = connection.peer.client(request.headers());
         let protocol = request::upgrade(&request, settings)?;
@@ -158,41 +187,6 @@ impl Flow<'_> {
         }
     }
 
-    async fn forward(
-        &self,
-        service: &Arc<LiveService>,
-        opened: Opened,
-        whole: Whole,
-    ) -> Response<Answer> {
-        let worker = &self.connection.worker;
-        let bounds = &self.ready().bounds;
-        let Opened { head, body, subject, client, upgrade } = opened;
-        let (protocol, upgrade) = upgrade.unzip();
-        let mut attempts = Attempts {
-            worker,
-            service,
-            bounds,
-            subject: &subject,
-            session: self.session(service, &head.headers),
-            deadline: bounds.request.map(|bound| (self.began + bound).into()),
-            is_grpc: request::is_grpc(&head.headers),
-            is_upgrade: upgrade.is_some(),
-            waited: Duration::ZERO,
-            retries: 0,
-        };
-        let is_secure = is_secure(&client);
-        let outcome = attempts.run(self.outgoing(head, body, protocol, &client)).await;
-        let (waited, deadline) = (attempts.waited, attempts.deadline);
-        let session = attempts.session;
-        match outcome {
-            Ok(won) => {
-                let sent = Sent { whole, upgrade, deadline, waited, is_secure, session };
-                self.pass_back(service, won, sent)
-            }
-            Err(lost) => self.lost(&lost, whole, subject.meter.as_deref()),
-        }
-    }
-
     /// The pod that the client's session is bound to, if its cookie is ours.
     fn session(&self, service: &LiveService, headers: &HeaderMap) -> Option<EndpointTag> {
         let affinity = self.route().affinity.as_ref()?;
@@ -213,6 +207,8 @@ impl Flow<'_> {
         *request.method_mut() = head.method;
         *request.uri_mut() = request::rewritten(route, &head.uri, self.matched);
         let mut headers = head.headers;
+        // For what is told of the client, so that the map grows once.
+        headers.reserve(FORWARDED);
         hop::strip_hop_by_hop(&mut headers, true);
         headers.remove(http::header::EXPECT);
         if head.version >= Version::HTTP_2 {
@@ -228,63 +224,21 @@ impl Flow<'_> {
         request
     }
 
-    /// The pod's answer as the client gets it.
-    fn pass_back(&self, service: &LiveService, won: Won, sent: Sent) -> Response<Answer> {
-        let Won { attempt, answer, link } = won;
-        let Sent { mut whole, upgrade, deadline, waited, is_secure, session } = sent;
+    /// Lets client and pod speak what they agreed on.
+    fn tunnel(&self, mut answer: Response<Incoming>, ends: Ends) -> Response<Answer> {
+        let Ends { client, attempt, whole } = ends;
         let worker = &self.connection.worker;
-        let (mut head, body) = answer.into_parts();
-        head.version = Version::HTTP_11;
-        let protocol = if upgrade::is_done(head.status) {
-            head.headers.get(http::header::UPGRADE).cloned()
-        } else {
-            None
-        };
-        hop::strip_hop_by_hop(&mut head.headers, false);
-        table::edit(&mut head.headers, &self.route().response);
-        let cookie = self.bind(service, &attempt.backend().key.id, session, is_secure);
-        head.headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
-        whole.answered(head.status, waited);
-        whole.answered_by(attempt.backend());
-        let idle = self.ready().bounds.idle;
-        if upgrade::is_done(head.status) {
-            let (Some(client), Some(protocol)) = (upgrade, protocol) else {
-                // A 101 that nobody asked for.
-                return self.lost(&Lost::Failed(Failure::BadResponse), whole, None);
-            };
-            upgrade::ask(&mut head.headers, protocol);
-            self.connection.verdict.upgrade();
-            let mut answer = Response::from_parts(head, body);
-            let pod = hyper::upgrade::on(&mut answer);
-            let idle = worker.settings().timeouts.tunnel;
-            let connection = self.connection.clone();
-            let tunnel = Tunnel { client, pod, attempt, whole, idle, connection };
-            worker.tasks.spawn(tunnel.run());
-            return answer.map(|_| Answer::Own(None));
-        }
-        let parts =
-            download::Parts { body, link, attempt, whole, idle, deadline, worker: worker.clone() };
-        Response::from_parts(head, Answer::Pod(Box::new(Download::new(parts))))
-    }
-
-    /// The cookie that binds the client's session to the pod that answered, unless it is bound to it already.
-    fn bind(
-        &self,
-        service: &LiveService,
-        id: &str,
-        session: Option<EndpointTag>,
-        is_secure: bool,
-    ) -> Option<HeaderValue> {
-        let affinity = self.route().affinity.as_ref()?;
-        if session == Some(EndpointTag::of(id)) {
-            return None;
-        }
-        let value = self.connection.worker.shared.affinity.sign(&service.key, id);
-        affinity::set_cookie(affinity, &value, is_secure)
+        self.connection.verdict.upgrade();
+        let pod = hyper::upgrade::on(&mut answer);
+        let idle = worker.settings().timeouts.tunnel;
+        let connection = self.connection.clone();
+        let tunnel = Tunnel { client, pod, attempt, whole, idle, connection };
+        worker.tasks.spawn(tunnel.run());
+        answer.map(|_| Answer::Own(None))
     }
 
     /// No pod answered.
-    fn lost(&self, lost: &Lost, mut whole: Whole, meter: Option<&Meter>) -> Response<Answer> {
+    fn lost(&self, lost: &Lost, whole: &mut Whole, meter: Option<&Meter>) -> Response<Answer> {
         let answer = match *lost {
             Lost::Refused(refusal) => self.connection.refuse(refusal),
             // The client's own body broke off: the bytes tell which rule it broke.
@@ -302,6 +256,80 @@ impl Flow<'_> {
         });
         whole.finish();
         answer
+    }
+}
+
+impl Forwarding {
+    /// Sends the request to a pod, and gives the answer.
+    pub(crate) async fn run(mut self: Box<Self>) -> Response<Answer> {
+        let flow = &self.flow;
+        let bounds = &flow.ready().bounds;
+        let mut attempts = Attempts {
+            worker: &flow.connection.worker,
+            service: &self.service,
+            bounds,
+            subject: &self.subject,
+            session: self.session,
+            deadline: bounds.request.map(|bound| (flow.began + bound).into()),
+            is_grpc: self.is_grpc,
+            is_upgrade: self.upgrade.is_some(),
+            waited: Duration::ZERO,
+            retries: 0,
+        };
+        let outcome = attempts.run(&mut self.request).await;
+        let (waited, deadline) = (attempts.waited, attempts.deadline);
+        match outcome {
+            Ok(won) => self.pass_back(won, waited, deadline),
+            Err(lost) => {
+                let meter = self.subject.meter.as_deref();
+                self.flow.lost(&lost, &mut self.whole, meter)
+            }
+        }
+    }
+
+    /// The pod's answer as the client gets it.
+    fn pass_back(
+        self,
+        won: Won,
+        waited: Duration,
+        deadline: Option<tokio::time::Instant>,
+    ) -> Response<Answer> {
+        let Won { attempt, answer, link } = won;
+        let (mut head, body) = answer.into_parts();
+        head.version = Version::HTTP_11;
+        let is_tunnel = upgrade::is_done(head.status);
+        let protocol = if is_tunnel { head.headers.get(UPGRADE).cloned() } else { None };
+        hop::strip_hop_by_hop(&mut head.headers, false);
+        table::edit(&mut head.headers, &self.flow.route().response);
+        let cookie = self.bind(&attempt.backend().key.id);
+        head.headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+        let Self { flow, mut whole, upgrade, .. } = self;
+        whole.answered(head.status, waited);
+        whole.answered_by(attempt.backend());
+        if is_tunnel {
+            let (Some(client), Some(protocol)) = (upgrade, protocol) else {
+                // A 101 that nobody asked for.
+                return flow.lost(&Lost::Failed(Failure::BadResponse), &mut whole, None);
+            };
+            upgrade::ask(&mut head.headers, protocol);
+            let ends = Ends { client, attempt, whole };
+            return flow.tunnel(Response::from_parts(head, body), ends);
+        }
+        let worker = flow.connection.worker.clone();
+        let idle = flow.ready().bounds.idle;
+        let parts = download::Parts { body, link, attempt, whole, idle, deadline, worker };
+        Response::from_parts(head, Answer::Pod(Box::new(Download::new(parts))))
+    }
+
+    /// The cookie that binds the client's session to the pod that answered, unless it is bound to it already.
+    fn bind(&self, id: &str) -> Option<HeaderValue> {
+        let affinity = self.flow.route().affinity.as_ref()?;
+        if self.session == Some(EndpointTag::of(id)) {
+            return None;
+        }
+        let keys = &self.flow.connection.worker.shared.affinity;
+        let value = keys.sign(&self.service.key, id);
+        affinity::set_cookie(affinity, &value, self.is_secure)
     }
 }
 

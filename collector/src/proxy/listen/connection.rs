@@ -69,7 +69,7 @@ impl Accepted {
     pub(super) async fn serve(self, stream: TcpStream) {
         let shared = &self.terms.worker.shared;
         let outcome = if shared.announced.holds(self.peer.ip()) {
-            self.after_preamble(stream).await
+            Box::pin(self.after_preamble(stream)).await
         } else {
             match shared.connections.admit(self.peer.ip()) {
                 Ok(permit) => self.secure(stream, self.peer, permit).await,
@@ -116,12 +116,12 @@ impl Accepted {
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if !self.terms.is_tls {
-            return self.speak(stream, peer, permit, None).await;
+            return Box::pin(self.speak(stream, peer, permit, None)).await;
         }
         let wait = self.terms.worker.settings().timeouts.client_head;
-        let accept = self.terms.worker.shared.acceptor.accept(stream);
+        let accept = Box::pin(self.terms.worker.shared.acceptor.accept(stream));
         let (stream, session) = timeout(wait, accept).await.map_err(|_| Refusal::Handshake)??;
-        self.speak(stream, peer, permit, Some(session)).await
+        Box::pin(self.speak(stream, peer, permit, Some(session))).await
     }
 
     async fn speak<T>(
