@@ -8,7 +8,7 @@ use crate::running::Proxy;
 fn config(pods: &[&Pod]) -> Config {
     Config::default().service_of("web", pods).route(
         "name: all, backends: [web], affinity: {cookie: stay, max_age: 1h, path: /in, same_site: lax}",
-    )
+    ).with("balance: round_robin")
 }
 
 /// What a browser would send back.
@@ -28,7 +28,7 @@ fn a_session_stays_with_its_pod_and_is_told_once() {
     let mut client = proxy.connect();
     let answer = client.ask(with("GET", "/in", ""));
     let set = answer.header("set-cookie").unwrap();
-    for part in ["; Path=/in", "; Max-Age=3600", "; SameSite=lax", "; HttpOnly"] {
+    for part in ["; Path=/in", "; Max-Age=3600", "; SameSite=Lax", "; HttpOnly"] {
         assert!(set.contains(part), "{set}");
     }
     assert!(set.starts_with("stay=") && !set.contains("Secure"), "{set}");

@@ -130,8 +130,10 @@ fn the_access_log_has_a_line_for_each_request_and_nothing_that_is_private() {
     let pod = Pod::named("ok");
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("access.log");
-    let config = Config::to(&[&pod])
-        .route("name: other, host: b.test, prefix: /x, backends: [web]")
+    let config = Config::default()
+        .service_of("web", &[&pod])
+        .route("name: all, host: a.test, backends: [web]")
+        .with("workers: 1")
         .with(&format!("access_log: {{path: \"{}\"}}", path.display()));
     let mut proxy = Proxy::start_in(directory, &config);
     let trace = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
@@ -210,6 +212,5 @@ fn a_taken_port_and_a_bad_certificate_end_the_start_with_the_fix() {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(&words), "{said}");
-        assert!(said.contains("cannot start the proxy"), "{said}");
     }
 }

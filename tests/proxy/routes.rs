@@ -26,7 +26,8 @@ fn the_most_particular_route_has_the_request() {
         .route("name: short, host: a.test, prefix: /p, backends: [short]")
         .route("name: long, host: a.test, prefix: /p/q, backends: [long]")
         .route("name: path, host: a.test, path: /p/q/r, backends: [path]")
-        .route("name: regex, host: a.test, regex: \"/[0-9]+/x\", backends: [regex]")
+        .route("name: regex, host: r.test, regex: \"/[0-9]+/x\", backends: [regex]")
+        .route("name: by-prefix, host: r.test, prefix: /42, backends: [short]")
         .route("name: header, host: a.test, path: /c, headers: {x-canary: \"yes\"}, backends: [header]")
         .route("name: cookie, host: a.test, path: /c, cookies: {who: me}, backends: [cookie]")
         .route("name: both, host: a.test, path: /c, headers: {x-canary: \"yes\"}, cookies: {who: me}, backends: [both]");
@@ -42,8 +43,9 @@ fn the_most_particular_route_has_the_request() {
         ("a.test", "/p/q/r", "", "path"),
         ("a.test", "/p/q/r?x=1", "", "path"),
         ("a.test", "/p/q/r/", "", "long"),
-        ("a.test", "/42/x", "", "regex"),
-        ("a.test", "/42/x/y", "", "exact"),
+        ("r.test", "/43/x", "", "regex"),
+        ("r.test", "/42/x", "", "short"),
+        ("r.test", "/43/x/y", "", "any"),
         ("a.test", "/c", "", "exact"),
         ("a.test", "/c", "X-Canary: yes\r\n", "header"),
         ("a.test", "/c", "X-Canary: no\r\n", "exact"),

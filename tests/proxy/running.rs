@@ -92,8 +92,9 @@ impl Proxy {
     fn told(&mut self, words: &[&str], field: &str) -> SocketAddr {
         let log = self.log.clone();
         until("the addresses in the log", || {
-            assert_eq!(self.child.try_wait().unwrap(), None, "it ended: {:#?}", log.lock().unwrap());
-            let log = log.lock().unwrap();
+            let ended = self.child.try_wait().unwrap();
+            let log = log.lock().unwrap().clone();
+            assert_eq!(ended, None, "it ended: {log:#?}");
             let line = log.iter().find(|line| words.iter().all(|word| line.contains(word)))?;
             let (_, rest) = line.split_once(&format!("\"{field}\":\""))?;
             rest.split_once('"')?.0.parse().ok()
@@ -179,12 +180,23 @@ impl Proxy {
         })
     }
 
-    /// Waits until this series has come to `value`, and fails when it is beyond.
+    /// Waits until these series have come to `value` together, and fails when they are beyond.
     pub(crate) fn counts(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Page {
         let sum = |page: &Page| page.samples(name, labels).map(|sample| sample.value).sum::<f64>();
-        let page = self.page_with(&format!("{name} {labels:?} is {value}"), |page| sum(page) >= value);
-        assert!((sum(&page) - value).abs() < f64::EPSILON, "{name} {labels:?} is {}", sum(&page));
+        let what = format!("{name} {labels:?} is {value}");
+        let page = self.page_with(&what, |page| sum(page) >= value);
+        assert!((sum(&page) - value).abs() < f64::EPSILON, "{what}: it is {}", sum(&page));
         page
+    }
+
+    /// Waits until no client has a request under way, and at least one had.
+    pub(crate) fn rests(&self) -> Page {
+        self.page_with("no request under way", |page| {
+            ["http_server_active_requests", "http_client_active_requests"].iter().all(|name| {
+                let mut active = page.samples(name, &[]).map(|sample| sample.value).peekable();
+                active.peek().is_some() && active.all(|value| value == 0.0)
+            })
+        })
     }
 
     /// Its memory that is resident.

@@ -111,7 +111,7 @@ fn a_client_that_goes_ends_the_request_to_the_pod() {
     pod.closed(1);
     let gone = [("error_type", "client_gone")];
     proxy.counts("http_client_request_duration_seconds_count", &gone, 1.0);
-    proxy.counts("http_server_active_requests", &[], 0.0);
+    proxy.rests();
     proxy.counts("podmeter_proxy_connections", &[], 0.0);
 }
 

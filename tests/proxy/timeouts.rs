@@ -17,7 +17,7 @@ const PACE: Duration = Duration::from_millis(100);
 fn failed(proxy: &Proxy, error: &str) {
     proxy.counts("http_client_request_duration_seconds_count", &[("error_type", error)], 1.0);
     proxy.counts("http_server_request_duration_seconds_count", &[("error_type", error)], 1.0);
-    proxy.counts("http_server_active_requests", &[], 0.0);
+    proxy.rests();
 }
 
 /// A socket whose queue of connections is full: the kernel answers no further one.
@@ -104,6 +104,32 @@ fn a_request_that_is_still_sent_is_not_waited_for_in_vain() {
 }
 
 #[test]
+fn clients_that_stall_are_told_so_and_no_pod_is_blamed_for_them() {
+    let pod = Pod::named("ok");
+    let config = Config::to(&[&pod]).with("timeouts: {idle: 900ms, first_byte: 300ms}");
+    let proxy = Proxy::start(
+        &config
+            .with("ejection: {consecutive: 1, pause: 1h, max_pause: 1h}")
+            .route("name: short, host: short.test, timeouts: {request: 600ms}, backends: [web]"),
+    );
+    let mut clients: Vec<_> = (0..6).map(|_| proxy.connect()).collect();
+    for (at, client) in clients.iter_mut().enumerate() {
+        let host = if at < 3 { "a.test" } else { "short.test" };
+        client.send(format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 8\r\n\r\n"));
+        if at % 3 > 0 {
+            client.send("half");
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().refusal(), (408, "body_timeout"));
+    }
+    assert_eq!(proxy.said("failed too often"), 0);
+    assert_eq!(proxy.ask(&request("GET", "/")).text(), "ok");
+    let labels = [("error_type", "request_body")];
+    proxy.counts("http_client_request_duration_seconds_count", &labels, 6.0);
+}
+
+#[test]
 fn a_whole_request_has_its_time() {
     let silent = Pod::new(|link| {
         let _ = link.read();
@@ -155,7 +181,7 @@ fn a_client_that_is_slow_with_its_head_or_body_is_told_and_left() {
     proxy.counts("podmeter_proxy_refused_total", &[("reason", "head_timeout")], 3.0);
     proxy.counts("podmeter_proxy_refused_total", &[("reason", "body_timeout")], 2.0);
     // The client is to blame, not the pod.
-    let page = proxy.counts("http_server_active_requests", &[], 0.0);
+    let page = proxy.rests();
     let labels = [("error_type", "request_body"), ("http_response_status_code", "408")];
     assert_eq!(page.value("http_server_request_duration_seconds_count", &labels), Some(2.0));
     assert_eq!(proxy.said("failed too often"), 0);
