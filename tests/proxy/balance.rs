@@ -185,6 +185,26 @@ fn every_way_of_balancing_uses_all_pods() {
 }
 
 #[test]
+fn a_kept_connection_that_closes_under_a_request_costs_none_that_may_be_sent_again() {
+    // Answers every other request of a connection, and closes it without a word with the next one.
+    let pod = Pod::new(|link| {
+        if link.read().is_some() {
+            link.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+            let _ = link.head();
+        }
+    });
+    let proxy = Proxy::start(&Config::to(&[&pod]).with("retry: {attempts: 0}"));
+    let mut client = proxy.connect();
+    for _ in 0..20 {
+        assert_eq!(client.ask(request("GET", "/")).text(), "ok");
+    }
+    assert_eq!(pod.requests(), 20);
+    let page = proxy.rests();
+    let errors = page.samples("podmeter_http_backend_errors_total", &[]);
+    assert_eq!(errors.map(|sample| sample.value).sum::<f64>(), 0.0);
+}
+
+#[test]
 fn a_kept_connection_that_the_pod_closed_costs_no_request() {
     let pod = Pod::once("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
     let proxy = Proxy::start(&Config::to(&[&pod]).with("retry: {attempts: 0}"));

@@ -66,7 +66,7 @@ pub(crate) enum Lost {
 /// How one attempt failed.
 struct Failed {
     failure: Failure,
-    /// A kept connection that was closed before anything was sent: tells nothing of the pod.
+    /// A kept connection that was closed and the request may be sent again: tells nothing of the pod.
     is_stale: bool,
 }
 
@@ -308,7 +308,6 @@ impl Attempts<'_> {
         fault: Option<Fault>,
     ) -> Failed {
         let returned = unsent.take_message().map(over_http1);
-        let is_stale = is_reused && returned.is_some();
         let copy = slot.take();
         let meter = self.subject.meter.as_deref();
         if meter.is_some_and(|meter| meter.broken().is_some()) {
@@ -328,7 +327,8 @@ impl Attempts<'_> {
         if failure == Failure::Reset {
             *slot = returned.or(copy);
         }
-        Failed { failure, is_stale }
+        // A pod may close a kept connection at any time, and then no answer is no sign of trouble.
+        Failed { failure, is_stale: is_reused && slot.is_some() }
     }
 
     /// What is sent again when a pod closes the connection without an answer, where doing it twice is the same as
