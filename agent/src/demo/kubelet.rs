@@ -287,40 +287,35 @@ mod tests {
 
     /// Says that it listens where it was told to, as the worker does.
     const WORKER: &str = "#!/bin/sh\nread -r go\necho \"$3\"\nexec sleep 600\n";
+    /// Cannot listen.
+    const BROKEN: &str = "#!/bin/sh\nread -r go\n";
 
-    fn worker(text: &str) -> (tempfile::TempDir, PathBuf) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("worker");
+    fn script(directory: &Path, name: &str, text: &str) -> PathBuf {
+        let path = directory.join(name);
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        (directory, path)
+        path
     }
 
     #[tokio::test]
-    async fn without_cgroups_all_pods_are_there_and_http_apps_alone_run() {
+    async fn without_cgroups_http_apps_alone_run_and_one_that_cannot_listen_is_named() {
         let server = ApiServer::start().await.unwrap();
         let network = Network::claim().unwrap();
-        let (_directory, program) = worker(WORKER);
-        let mut kubelet = Kubelet::new(&server, None, &network, program);
+        // Both are written before any process starts, which could inherit a file that is still being written.
+        let directory = tempfile::tempdir().unwrap();
+        let worker = script(directory.path(), "worker", WORKER);
+        let broken = script(directory.path(), "broken", BROKEN);
+
+        let mut kubelet = Kubelet::new(&server, None, &network, worker);
         let started = kubelet.start().await.unwrap();
         assert_eq!(started.len(), plan::plans().len());
-        for pod in &kubelet.pods {
-            let is_http = matches!(pod.plan.job, Job::Http { .. });
-            assert!(
-                pod.child.is_some() == is_http && pod.state.running.is_some(),
-                "{:?}",
-                pod.plan
-            );
+        for Pod { plan, state, child } in &kubelet.pods {
+            let is_http = matches!(plan.job, Job::Http { .. });
+            assert!(child.is_some() == is_http && state.running.is_some(), "{plan:?}");
         }
         kubelet.stop().await;
-    }
 
-    #[tokio::test]
-    async fn an_http_app_that_cannot_listen_is_named_by_its_address() {
-        let server = ApiServer::start().await.unwrap();
-        let network = Network::claim().unwrap();
-        let (_directory, program) = worker("#!/bin/sh\nread -r go\n");
-        let mut kubelet = Kubelet::new(&server, None, &network, program);
+        let mut kubelet = Kubelet::new(&server, None, &network, broken);
         let text = kubelet.start().await.unwrap_err().to_string();
         assert!(text.contains("cannot listen on 127.10."), "{text}");
     }

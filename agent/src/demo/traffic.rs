@@ -25,7 +25,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 const UNTIL_READY: Duration = Duration::from_millis(100);
 
 /// How often, what, and of which host.
-const MIX: [(u32, Method, &str, &str); 7] = [
+static MIX: [(u32, Method, &str, &str); 7] = [
     (300, Method::GET, "shop.demo", "/cart"),
     (120, Method::POST, "shop.demo", "/orders"),
     (180, Method::GET, "billing.demo", "/payments"),
