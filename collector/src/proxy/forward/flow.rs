@@ -127,6 +127,9 @@ impl Flow {
         let (connection, bounds) = (&self.connection, &self.ready().bounds);
         let settings = connection.worker.settings();
         let client = connection.peer.client(request.headers());
+        if !request::is_expectable(request.version(), request.headers()) {
+            return Err(Refusal::Expectation);
+        }
         let protocol = request::upgrade(&request, settings)?;
         let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         let (head, body) = request.into_parts();
