@@ -46,7 +46,7 @@ impl Intro<'_> {
         ];
         if let Some(why) = refused {
             lines.push(format!(
-                "No cgroups could be made ({why}), so only the HTTP apps run: the pods have names, limits and response\ntimes, but no kernel counters. Run it as root to see them."
+                "No cgroups could be made ({why}), so only the HTTP apps run: the pods have names, limits and response\ntimes, but no kernel counters. Run it as root to see them.\n"
             ));
         }
         lines.push("Look at:".to_owned());
@@ -57,15 +57,15 @@ impl Intro<'_> {
         }));
         lines.extend([String::new(), "Try:".to_owned()]);
         lines.push(format!("  curl -s -H 'Host: {}' http://{proxy}/cart", FRONTS[0].host()));
-        lines.extend(
-            [
-                "grep ^http_client_request_duration_seconds_sum",
-                "grep ^podmeter_memory_limit_ratio",
-                "grep ^container_cpu_cfs_throttled_seconds_total",
-                "grep 'label_role=\"api\"' | grep ^container_memory_working_set_bytes",
-            ]
-            .map(|grep| format!("  curl -s http://{address}/metrics | {grep}")),
-        );
+        let times = "grep ^http_client_request_duration_seconds_sum";
+        let counters = [
+            "grep ^podmeter_memory_limit_ratio",
+            "grep ^container_cpu_cfs_throttled_seconds_total",
+            "grep 'label_role=\"api\"' | grep ^container_memory_working_set_bytes",
+        ];
+        let counters = counters.into_iter().filter(|_| refused.is_none());
+        let greps = [times].into_iter().chain(counters);
+        lines.extend(greps.map(|grep| format!("  curl -s http://{address}/metrics | {grep}")));
         lines.extend([
             format!("  podmeter top --url http://{address}"),
             String::new(),
