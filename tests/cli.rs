@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "cli/proxy.rs"]
+mod proxy;
+
 use agent::apiserver::{ApiServer, Fault, On, Options, Verb};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};

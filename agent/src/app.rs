@@ -42,7 +42,7 @@ const STACK: usize = 1 << 20;
 /// Where the addresses of `/metrics` are written.
 pub(crate) const LISTEN: &str = "with --listen";
 /// Where the proxy's addresses are written.
-const PROXY_LISTEN: &str = "under proxy.listen";
+pub(crate) const PROXY_LISTEN: &str = "under proxy.listen";
 /// How long after the first list an include pattern may stay without a match before that is worth a word.
 const MATCHED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -59,7 +59,7 @@ pub fn run(launch: &Launch) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         Signals::install()?
             .around(async |stop| {
-                let listeners = bind(&settings.listen).await?;
+                let listeners = bind(&settings.listen, LISTEN).await?;
                 let stats = Stats::default();
                 let proxy = settings.proxy.as_ref();
                 let proxy = proxy
@@ -121,15 +121,18 @@ fn told(error: &dyn std::error::Error) -> String {
     told
 }
 
-/// Binds every address, or says which one cannot be and why.
+/// Binds every address, or says which one cannot be and why; `place` is where another can be written.
 ///
 /// # Errors
 /// When an address is taken, not this machine's, or needs a right.
-pub(crate) async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+pub(crate) async fn bind(
+    addresses: &[SocketAddr],
+    place: &str,
+) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         let listener =
-            TcpListener::bind(address).await.map_err(|error| refused(*address, error, LISTEN))?;
+            TcpListener::bind(address).await.map_err(|error| refused(*address, error, place))?;
         info!(address = %listener.local_addr()?, "listening");
         listeners.push(listener);
     }
@@ -363,7 +366,7 @@ mod tests {
     async fn a_taken_port_is_named_with_the_fix() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
-        let text = format!("{:#}", bind(&[address]).await.unwrap_err());
+        let text = format!("{:#}", bind(&[address], LISTEN).await.unwrap_err());
         assert!(
             text.starts_with(&format!("cannot listen on {address}: something else listens there")),
             "{text}"
@@ -373,7 +376,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_another_machine_is_told_apart() {
-        let text = format!("{:#}", bind(&["192.0.2.1:0".parse().unwrap()]).await.unwrap_err());
+        let text =
+            format!("{:#}", bind(&["192.0.2.1:0".parse().unwrap()], LISTEN).await.unwrap_err());
         assert!(text.contains("no address of this machine"), "{text}");
     }
 }

@@ -202,14 +202,7 @@ impl Running {
         from: From<'_>,
     ) {
         let From { client, health, rules, settings, config } = from;
-        let settings = discovery::Settings {
-            node: settings.node.clone(),
-            ingress_class: config.ingress_class.clone(),
-            publish: config.publish.clone(),
-            rules,
-            authorities: authorities(&config.settings.tls),
-            pace: Pace::default(),
-        };
+        let settings = learning(settings, config, rules);
         let (discovery, status) = Discovery::new(client, settings, health, self.told.clone());
         contributors.push(Box::new(discovery::Observer::new(status.clone())));
         self.discovery = Some(status);
@@ -236,6 +229,22 @@ impl Running {
     fn is_complete(&self) -> bool {
         let is_discovered = self.discovery.as_ref().is_none_or(|status| status.is_ready());
         self.state.is_complete() && is_discovered
+    }
+}
+
+/// What the proxy looks for at the API server.
+pub(crate) fn learning(
+    settings: &config::Settings,
+    config: &config::Proxy,
+    rules: Rules,
+) -> discovery::Settings {
+    discovery::Settings {
+        node: settings.node.clone(),
+        ingress_class: config.ingress_class.clone(),
+        publish: config.publish.clone(),
+        rules,
+        authorities: authorities(&config.settings.tls),
+        pace: Pace::default(),
     }
 }
 
