@@ -133,9 +133,13 @@ fn certificates_that_end_or_cannot_be_used_are_told_by_their_file() {
     assert_eq!(one(&told, "proxy certificate", "old.pem: the certificate expired")[0], "degraded");
     assert_eq!(one(&told, "proxy certificate", "2 in all, the first ends at 2021-01-01")[0], "ok");
 
-    let (code, told) = findings(&cluster, &config(&["good.pem", "none.pem"]));
+    fs::write(path("bad.pem"), "no certificate").unwrap();
+    let (code, told) = findings(&cluster, &config(&["good.pem", "bad.pem"]));
     assert_eq!(code, Some(3), "{told:#?}");
-    assert_eq!(one(&told, "proxy certificate", "none.pem")[0], "failed");
+    assert_eq!(
+        one(&told, "proxy certificate", "bad.pem: the certificate chain holds none")[0],
+        "failed"
+    );
 }
 
 #[test]
