@@ -16,14 +16,19 @@ mod certificates;
 mod client;
 #[path = "proxy/config.rs"]
 mod config;
+#[path = "proxy/frames.rs"]
+mod frames;
 #[path = "proxy/gate.rs"]
 mod gate;
 #[path = "proxy/http2.rs"]
 mod http2;
+#[path = "proxy/native.rs"]
+mod native;
 #[path = "proxy/pod.rs"]
 mod pod;
 #[path = "proxy/running.rs"]
 mod running;
+#[expect(unreachable_pub, reason = "shared with the guard's own tests")]
 #[path = "proxy/smuggling.rs"]
 mod smuggling;
 
@@ -42,6 +47,8 @@ mod life;
 mod limits;
 #[path = "proxy/measuring.rs"]
 mod measuring;
+#[path = "proxy/mutual.rs"]
+mod mutual;
 #[path = "proxy/routes.rs"]
 mod routes;
 #[path = "proxy/secure.rs"]

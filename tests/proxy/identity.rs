@@ -110,7 +110,9 @@ fn a_load_balancer_says_whose_connection_it_passes_on() {
         // All at once is the same as one after the other, and byte by byte.
         let mut client = proxy.connect();
         let all = [head, request("GET", "/").as_bytes()].concat();
-        all.iter().for_each(|byte| client.send([*byte]));
+        for byte in all {
+            client.send([byte]);
+        }
         assert_eq!(client.answer().text(), "ok");
         assert_eq!(pod.last().header("x-forwarded-for"), Some(right));
     }

@@ -1,10 +1,9 @@
 //! What the proxy says of itself: by pod, by route, by reason, and nothing after it is over.
 
-use prost::Message;
-
 use crate::client::{request, with};
 use crate::config::Config;
 use crate::gate::Gate;
+use crate::native;
 use crate::page::Page;
 use crate::pod::Pod;
 use crate::running::{Proxy, until};
@@ -14,41 +13,6 @@ const SERVER_COUNT: &str = "http_server_request_duration_seconds_count";
 const SERVER_BUCKET: &str = "http_server_request_duration_seconds_bucket";
 const CLIENT: &str = "http_client_request_duration_seconds";
 const CLIENT_COUNT: &str = "http_client_request_duration_seconds_count";
-
-/// The parts of `io.prometheus.client` that are looked at here, by the numbers of their specification.
-#[derive(Clone, PartialEq, Message)]
-struct Family {
-    #[prost(string, optional, tag = "1")]
-    name: Option<String>,
-    #[prost(message, repeated, tag = "4")]
-    metric: Vec<Metric>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Metric {
-    #[prost(message, optional, tag = "7")]
-    histogram: Option<Histogram>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Histogram {
-    #[prost(uint64, optional, tag = "1")]
-    sample_count: Option<u64>,
-    #[prost(sint32, optional, tag = "5")]
-    schema: Option<i32>,
-    #[prost(message, repeated, tag = "12")]
-    positive_span: Vec<Span>,
-    #[prost(sint64, repeated, tag = "13")]
-    positive_delta: Vec<i64>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Span {
-    #[prost(sint32, optional, tag = "1")]
-    offset: Option<i32>,
-    #[prost(uint32, optional, tag = "2")]
-    length: Option<u32>,
-}
 
 fn value(page: &Page, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     page.value(name, labels)
@@ -104,16 +68,21 @@ fn every_series_of_a_pod_and_a_route_has_its_labels_and_the_right_number() {
     }
     let errors: Vec<_> = page.samples(CLIENT_COUNT, &[("error_type", "500")]).collect();
     assert_eq!(errors.len(), 1);
+    sums(&page, &of_pod, &of_route);
+}
+
+/// What is not told by method and status.
+fn sums(page: &Page, of_pod: &[(&str, &str)], of_route: &[(&str, &str)]) {
     for (name, right) in [
         ("podmeter_http_backend_request_bytes_total", 4.0),
         ("podmeter_http_backend_response_bytes_total", 60.0),
         ("http_client_active_requests", 0.0),
         ("podmeter_http_backend_first_byte_duration_seconds_count", 10.0),
     ] {
-        assert_eq!(value(&page, name, &of_pod), Some(right), "{name}");
+        assert_eq!(value(page, name, of_pod), Some(right), "{name}");
     }
     let connected = "podmeter_http_backend_connect_duration_seconds_count";
-    assert_eq!(value(&page, connected, &of_pod), Some(1.0));
+    assert_eq!(value(page, connected, of_pod), Some(1.0));
     for (name, right) in [
         ("podmeter_http_route_request_bytes_total", 4.0),
         ("podmeter_http_route_response_bytes_total", 60.0),
@@ -121,7 +90,7 @@ fn every_series_of_a_pod_and_a_route_has_its_labels_and_the_right_number() {
         ("podmeter_proxy_retries_total", 0.0),
         ("podmeter_proxy_added_seconds_count", 10.0),
     ] {
-        assert_eq!(value(&page, name, &of_route), Some(right), "{name}");
+        assert_eq!(value(page, name, of_route), Some(right), "{name}");
     }
 }
 
@@ -144,28 +113,11 @@ fn buckets_are_cumulative_and_native_ones_count_the_same() {
         let sum = value(&page, &format!("{name}_sum"), &[]).unwrap();
         assert!(sum > 0.0 && sum < 30.0, "{sum}");
     }
-    let accept = "Accept: application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited\r\n";
-    let answer = proxy.page("/metrics", accept).unwrap();
-    let mut bytes = &*answer.body;
-    let mut seen = 0;
-    while !bytes.is_empty() {
-        let family = Family::decode_length_delimited(&mut bytes).unwrap();
-        if ![SERVER, CLIENT].contains(&family.name()) {
-            continue;
-        }
-        let histogram = family.metric[0].histogram.clone().unwrap();
-        let mut in_bucket = 0;
-        let counts = histogram.positive_delta.iter().map(|delta| {
-            in_bucket += delta;
-            in_bucket
-        });
-        assert_eq!((histogram.sample_count(), counts.sum::<i64>()), (50, 50));
-        assert!(histogram.schema.is_some());
-        let lengths: u32 = histogram.positive_span.iter().map(Span::length).sum();
-        assert_eq!(lengths as usize, histogram.positive_delta.len());
-        seen += 1;
+    let answer = proxy.page("/metrics", native::ACCEPT).unwrap();
+    for name in [SERVER, CLIENT] {
+        let histogram = native::histogram(&answer.body, name);
+        assert_eq!((histogram.count, histogram.in_buckets), (50, 50), "{name}");
     }
-    assert_eq!(seen, 2);
 }
 
 #[test]
@@ -180,7 +132,9 @@ fn requests_under_way_are_shown_while_they_are() {
     });
     let proxy = Proxy::to(&[&pod]);
     let mut clients: Vec<_> = (0..3).map(|_| proxy.connect()).collect();
-    clients.iter_mut().for_each(|client| client.send(request("GET", "/")));
+    for client in &mut clients {
+        client.send(request("GET", "/"));
+    }
     until("all requests", || (pod.requests() == 3).then_some(()));
     let page = proxy.counts("http_server_active_requests", &[], 3.0);
     assert_eq!(value(&page, "http_client_active_requests", &[]), Some(3.0));

@@ -1,7 +1,6 @@
 //! HTTP/2 from clients and to pods.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -10,55 +9,13 @@ use rustix::process::Signal;
 
 use crate::client::{request, with};
 use crate::config::Config;
+use crate::frames::{
+    END_HEADERS, END_STREAM, GET, GOAWAY, HEADERS, PING, RST_STREAM, Raw, SETTINGS,
+};
 use crate::gate::Gate;
 use crate::http2::{Http2, Http2Pod, get, pieces, post};
 use crate::pod::Pod;
-use crate::running::{LIMIT, Proxy, until};
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// `GET / HTTP/2` for `a.test`, from the static table of HPACK (RFC 7541).
-const GET: &[u8] = b"\x82\x86\x84\x41\x06a.test";
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// A client that writes frames itself.
-struct Raw(TcpStream);
-
-impl Raw {
-    fn connect(proxy: &Proxy) -> Self {
-        let mut stream = TcpStream::connect(proxy.address()).unwrap();
-        stream.set_read_timeout(Some(LIMIT)).unwrap();
-        stream.write_all(PREFACE).unwrap();
-        let mut raw = Self(stream);
-        raw.send(SETTINGS, 0, 0, b"");
-        raw
-    }
-
-    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-        let _ = self.0.write_all(&[&head, payload].concat());
-    }
-
-    /// The next frame of this kind, or the end.
-    fn next(&mut self, wanted: u8) -> Option<(u32, Vec<u8>)> {
-        loop {
-            let mut head = [0; 9];
-            self.0.read_exact(&mut head).ok()?;
-            let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-            self.0.read_exact(&mut payload).ok()?;
-            if head[3] == wanted {
-                let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-                return Some((stream, payload));
-            }
-        }
-    }
-}
+use crate::running::{Proxy, until};
 
 #[test]
 fn many_requests_share_a_connection() {
