@@ -24,8 +24,9 @@ test: setup unit integration build tools kernel cluster ## every suite
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
 
-integration: ## the real binary against cgroup trees and a fake API server
+integration: ## the real binary against cgroup trees, a fake API server, clients and pods
 	$(CARGO) test -p agent --test watch --test cli --test allocations
+	$(CARGO) test -p agent --test proxy -- --test-threads 8
 
 tools: build ## the proxy of the release binary between curl, nginx, haproxy, h2load, testssl, gRPC and others
 	$(CARGO) test -p agent --test tools

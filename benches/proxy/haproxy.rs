@@ -28,6 +28,12 @@ defaults
 frontend clients
     bind {} backlog 4096
     bind {} backlog 4096 ssl crt {} alpn http/1.1
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Real-IP %[src]
+    http-request set-header X-Forwarded-Proto http if !{{ ssl_fc }}
+    http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+    http-request set-header X-Forwarded-Host %[req.hdr(host)]
+    http-request set-header X-Forwarded-Port %[dst_port]
     default_backend app
 
 backend app

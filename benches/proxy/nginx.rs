@@ -31,6 +31,11 @@ pub(crate) fn backend(
     command(directory, 1, &server)
 }
 
+/// Tells the backends of the client what Podmeter tells them.
+const FORWARDED: &str = "proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr;
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port;";
+
 /// The proxy, set up as somebody would who wants it fast.
 pub(crate) fn proxy(site: &Site<'_>) -> anyhow::Result<Command> {
     let [one, two] = site.backends;
@@ -47,6 +52,7 @@ pub(crate) fn proxy(site: &Site<'_>) -> anyhow::Result<Command> {
                  proxy_pass http://app;
                  proxy_http_version 1.1;
                  proxy_set_header Connection \"\";
+                 {FORWARDED}
                  proxy_buffer_size 16k; proxy_buffers 8 16k; proxy_max_temp_file_size 0;
              }}
          }}",

@@ -190,7 +190,7 @@ pub const CASES: &[Case] = &[
     case("target of letters and a path", b"GET abc/d HTTP/1.1\r\nHost: a.example\r\n\r\n", Refused(0, 400, "target")),
     case("absolute target without a path", b"GET http://a.example HTTP/1.1\r\nHost: a.example\r\n\r\n", Passes(1)),
     case("absolute target with a port", b"GET HTTPS://a.example:443/x?y HTTP/1.1\r\nHost: a.example\r\n\r\n", Forwarder(1, 400, "host_mismatch")),
-    case("target of an asterisk", b"GET * HTTP/1.1\r\nHost: a.example\r\n\r\n", Passes(1)),
+    case("target of an asterisk", b"GET * HTTP/1.1\r\nHost: a.example\r\n\r\n", Forwarder(1, 400, "target")),
     case("path of two slashes", b"GET //b.example/x HTTP/1.1\r\nHost: a.example\r\n\r\n", Passes(1)),
     // The request line.
     case("version 0.9", b"GET /\r\n", Refused(0, 505, "version")),
@@ -286,5 +286,5 @@ pub const CASES: &[Case] = &[
     case("request in the body of another", b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Length: 50\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a.example\r\n\r\nxxxxxxxGET / HTTP/1.1\r\nHost: a.example\r\n\r\n", Passes(2)),
     case("bad chunk behind good", b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\nPOST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n5\nhello\r\n0\r\n\r\n", Broken(1, 400, "chunk")),
     case("begin of a request behind a chunked body", b"POST / HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX", Passes(1)),
-    case("bad behind a request for an upgrade", b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: nothing\r\n\r\nGET / HTTP/1.1\nHost: a.example\r\n\r\n", Forwarder(1, 400, "upgrade")),
+    case("bad behind a request for an upgrade with a body", b"GET / HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhiGET / HTTP/1.1\nHost: a.example\r\n\r\n", Forwarder(1, 400, "upgrade")),
 ];

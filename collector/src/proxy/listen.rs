@@ -62,6 +62,11 @@ pub(crate) async fn run(
         end.cancel();
         let _ = timeout(FORCED, worker.tasks.wait()).await;
     }
+    worker.links.close();
+    for backend in worker.shared.registry.backends() {
+        backend.shared(worker.index).clear();
+    }
+    let _ = timeout(FORCED, worker.links.wait()).await;
     Ok(())
 }
 

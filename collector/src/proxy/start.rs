@@ -197,7 +197,12 @@ impl Thread {
     /// When the kernel gives no event queue.
     pub fn block(self, stop: Stop) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let worker = Worker { index: self.index, shared: self.shared, tasks: TaskTracker::new() };
+        let worker = Worker {
+            index: self.index,
+            shared: self.shared,
+            tasks: TaskTracker::new(),
+            links: TaskTracker::new(),
+        };
         runtime.block_on(listen::run(Arc::new(worker), self.sockets, stop))
     }
 }

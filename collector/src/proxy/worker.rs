@@ -40,8 +40,10 @@ pub(crate) struct Worker {
     /// From 0; which shard of the counts and of the pools is its own.
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
-    /// Connections, tunnels and the like; all of them end before the thread does.
+    /// Clients' connections, tunnels and the like; all of them end before the thread does.
     pub(crate) tasks: TaskTracker,
+    /// Shared connections to pods. They would stay for the next request, so they end after the last client's.
+    pub(crate) links: TaskTracker,
 }
 
 impl Worker {

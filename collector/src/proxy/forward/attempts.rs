@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
-use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::attempt::{Attempt, Subject};
@@ -67,7 +66,7 @@ pub(crate) enum Lost {
 /// How one attempt failed.
 struct Failed {
     failure: Failure,
-    /// A kept connection that was closed before anything was sent: tells nothing of the pod.
+    /// A kept connection that was closed and the request may be sent again: tells nothing of the pod.
     is_stale: bool,
 }
 
@@ -193,7 +192,7 @@ impl Attempts<'_> {
         let (wait, late) = self.within(self.bounds.connect, Failure::ConnectTimeout);
         let began = Instant::now();
         let way = if self.is_shared(backend) {
-            connector.shared(backend, wait, &worker.tasks).await.map(|sender| {
+            connector.shared(backend, wait, &worker.links).await.map(|sender| {
                 backend.shared(worker.index).keep(&sender);
                 Way::Shared(sender)
             })
@@ -214,35 +213,34 @@ impl Attempts<'_> {
         way: Way,
         slot: &mut Option<Request<Upload>>,
     ) -> Result<(Response<Incoming>, Option<Box<Link>>), Failed> {
-        let (wait, late) = self.within(self.bounds.first_byte, Failure::FirstByteTimeout);
-        let late = Failed { failure: late, is_stale: false };
-        let Some(request) = slot.take() else { return Err(late) };
+        let late = |failure| Failed { failure, is_stale: false };
+        let Some(request) = slot.take() else { return Err(late(Failure::FirstByteTimeout)) };
         let copy = self.copy(&request);
         match way {
             Way::Link(mut link) if !self.is_upgrade => {
                 *slot = copy;
-                match self.in_time(wait, link.send(request)).await {
+                match self.in_time(link.send(request)).await {
                     Ok(Ok(answer)) => Ok((answer, Some(link))),
                     Ok(Err(unsent)) => {
                         let (is_reused, fault) = (link.is_reused(), link.fault());
                         Err(self.failed(unsent, slot, is_reused, fault))
                     }
-                    Err(_) => {
+                    Err(failure) => {
                         *slot = None;
-                        Err(late)
+                        Err(late(failure))
                     }
                 }
             }
             way => {
                 // Seldom needed and large, as above.
-                let sent = self.in_time(wait, self.send_otherwise(way, request));
+                let sent = self.in_time(self.send_otherwise(way, request));
                 match Box::pin(sent).await {
                     Ok(Ok(answer)) => Ok((answer, None)),
                     Ok(Err((unsent, fault))) => {
                         *slot = copy;
                         Err(self.failed(unsent, slot, false, fault))
                     }
-                    Err(_) => Err(late),
+                    Err(failure) => Err(late(failure)),
                 }
             }
         }
@@ -267,28 +265,28 @@ impl Attempts<'_> {
         }
     }
 
-    /// Waits for the head of an answer. The time runs from the last byte of the request's body on: a long upload is
-    /// not a slow pod, and a client that stalls is noticed elsewhere.
-    async fn in_time<T>(
-        &self,
-        wait: Duration,
-        answer: impl Future<Output = T>,
-    ) -> Result<T, Elapsed> {
+    /// Waits for the head of an answer. The time runs from the last byte of the request's body on: neither a long
+    /// upload nor a client that stalls is a slow pod. The body itself notices the latter.
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, Failure> {
         let mut answer = pin!(answer);
         let mut sent = 0;
         loop {
-            match timeout(wait, answer.as_mut()).await {
-                Err(_) if self.subject.request_bytes() > sent && !self.is_over() => {
-                    sent = self.subject.request_bytes();
+            let (wait, late) = self.within(self.bounds.first_byte, Failure::FirstByteTimeout);
+            if let Ok(answer) = timeout(wait, answer.as_mut()).await {
+                return Ok(answer);
+            }
+            let meter = self.subject.meter.as_deref();
+            let awaited = meter.filter(|meter| meter.is_awaited());
+            let before = std::mem::replace(&mut sent, self.subject.request_bytes());
+            match awaited {
+                Some(meter) if late == Failure::RequestTimeout => {
+                    meter.give_up();
+                    return Err(Failure::RequestBody);
                 }
-                outcome => return outcome,
+                None if late == Failure::RequestTimeout || sent == before => return Err(late),
+                _ => {}
             }
         }
-    }
-
-    /// Whether the time for the whole request is over.
-    fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|at| at <= tokio::time::Instant::now())
     }
 
     /// A wait cut to what is left of the whole request's time, and what it is when it was too short.
@@ -310,7 +308,6 @@ impl Attempts<'_> {
         fault: Option<Fault>,
     ) -> Failed {
         let returned = unsent.take_message().map(over_http1);
-        let is_stale = is_reused && returned.is_some();
         let copy = slot.take();
         let meter = self.subject.meter.as_deref();
         if meter.is_some_and(|meter| meter.broken().is_some()) {
@@ -330,7 +327,8 @@ impl Attempts<'_> {
         if failure == Failure::Reset {
             *slot = returned.or(copy);
         }
-        Failed { failure, is_stale }
+        // A pod may close a kept connection at any time, and then no answer is no sign of trouble.
+        Failed { failure, is_stale: is_reused && slot.is_some() }
     }
 
     /// What is sent again when a pod closes the connection without an answer, where doing it twice is the same as

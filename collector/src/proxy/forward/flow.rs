@@ -27,6 +27,9 @@ use crate::proxy::refusal::Refusal;
 use crate::proxy::route::{Action, Redirect, Route};
 use crate::proxy::{hop, table, trace};
 
+/// Headers that tell the pod about the client.
+const FORWARDED: usize = 6;
+
 /// A request that has a route, and nothing is decided about it yet.
 pub(crate) struct Flow {
     pub(crate) connection: Arc<Connection>,
@@ -124,6 +127,9 @@ impl Flow {
         let (connection, bounds) = (&self.connection, &self.ready().bounds);
         let settings = connection.worker.settings();
         let client = connection.peer.client(request.headers());
+        if !request::is_expectable(request.version(), request.headers()) {
+            return Err(Refusal::Expectation);
+        }
         let protocol = request::upgrade(&request, settings)?;
         let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         let (head, body) = request.into_parts();
@@ -204,6 +210,8 @@ impl Flow {
         *request.method_mut() = head.method;
         *request.uri_mut() = request::rewritten(route, &head.uri, self.matched);
         let mut headers = head.headers;
+        // For what is told of the client, so that the map grows once.
+        headers.reserve(FORWARDED);
         hop::strip_hop_by_hop(&mut headers, true);
         headers.remove(http::header::EXPECT);
         if head.version >= Version::HTTP_2 {

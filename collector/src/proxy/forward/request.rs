@@ -1,8 +1,8 @@
 //! Reads a request's head: whom it is for, and what it may ask.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use hyper::body::Incoming;
 
 use super::upgrade;
@@ -84,6 +84,12 @@ pub(crate) fn upgrade(
     let has_body = headers.contains_key(TRANSFER_ENCODING)
         || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
     if has_body { Err(Refusal::Upgrade) } else { Ok(Some(protocol)) }
+}
+
+/// Whether what a client expects can be done (RFC 9110, 10.1.1). HTTP/1.0 knows no expectations.
+pub(crate) fn is_expectable(version: Version, headers: &HeaderMap) -> bool {
+    let is_known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    version == Version::HTTP_10 || headers.get_all(EXPECT).iter().all(is_known)
 }
 
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::proxy::refusal::Refusal;
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     bytes: AtomicU64,
+    /// The pod would take more, and the client has not sent it.
+    is_awaited: AtomicBool,
     /// Why it broke off: a [`Refusal`] and one more, 0 for none.
     broken: AtomicU8,
 }
@@ -23,6 +25,16 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// Whether it is the client that is waited for.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Relaxed)
+    }
+
+    /// The client took longer than the whole request may.
+    pub(crate) fn give_up(&self) {
+        self.break_off(Refusal::BodyTimeout);
     }
 
     /// Why the client's part broke off.
@@ -82,11 +94,13 @@ impl Body for Upload {
         let frame = match Pin::new(&mut client.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
+                client.meter.is_awaited.store(true, Relaxed);
                 ready!(client.idle.poll_expired(cx));
                 return Poll::Ready(Some(Err(client.meter.break_off(Refusal::BodyTimeout))));
             }
         };
         client.idle.progress();
+        client.meter.is_awaited.store(false, Relaxed);
         match frame {
             None => Poll::Ready(None),
             // Which of the grammar's rules it broke is known where the bytes are read.

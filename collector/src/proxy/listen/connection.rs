@@ -36,10 +36,14 @@ const SEND_BUFFER: usize = 128 << 10;
 
 /// Drives a connection to its end; once it is to be drained, to the end of its present requests.
 macro_rules! graceful {
-    ($served:ident, $drain:expr) => {{
+    ($served:ident, $drain:expr, $verdict:expr) => {{
         let mut served = pin!($served);
         tokio::select! {
+            // What has come by now is still read.
+            biased;
             outcome = served.as_mut() => outcome,
+            // hyper would wait for the first request.
+            () = $drain.cancelled(), if $verdict.received() == 0 => Ok(()),
             () = $drain.cancelled() => {
                 served.as_mut().graceful_shutdown();
                 served.await
@@ -141,9 +145,13 @@ impl Accepted {
             Some(session) if session.http2 => Stream::new(stream, Protocol::Http2, terms),
             Some(_) => Stream::new(stream, Protocol::Http1, terms),
             // One that goes without a word leaves nobody to be answered.
-            None => match Stream::sniff(stream, terms).await {
-                Ok(stream) => stream,
-                Err(_) => return Ok(()),
+            None => tokio::select! {
+                biased;
+                sniffed = Stream::sniff(stream, terms) => match sniffed {
+                    Ok(stream) => stream,
+                    Err(_) => return Ok(()),
+                },
+                () = self.terms.drain.cancelled() => return Ok(()),
             },
         };
         let (verdict, protocol) = (stream.verdict(), stream.protocol());
@@ -165,11 +173,11 @@ impl Accepted {
             match protocol {
                 Protocol::Http2 => {
                     let served = self.http2().serve_connection(stream, service);
-                    graceful!(served, self.terms.drain)
+                    graceful!(served, self.terms.drain, verdict)
                 }
                 Protocol::Http1 => {
                     let served = self.http1().serve_connection(stream, service).with_upgrades();
-                    graceful!(served, self.terms.drain)
+                    graceful!(served, self.terms.drain, verdict)
                 }
             }
         };

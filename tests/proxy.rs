@@ -1,0 +1,40 @@
+//! The proxy of the real binary, between raw clients and pods that behave as a test needs it, with what it says
+//! of itself on `/metrics`.
+//!
+//! Waits are on conditions with a generous limit. Nothing sleeps to let something happen; only clients and pods
+//! that are slow on purpose do.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a suite are tests too")]
+
+#[path = "support/page.rs"]
+mod page;
+
+// What the tests are made of.
+#[path = "proxy/client.rs"]
+mod client;
+#[path = "proxy/config.rs"]
+mod config;
+#[path = "proxy/gate.rs"]
+mod gate;
+#[path = "proxy/pod.rs"]
+mod pod;
+#[path = "proxy/running.rs"]
+mod running;
+#[path = "proxy/smuggling.rs"]
+mod smuggling;
+
+// The tests.
+#[path = "proxy/affinity.rs"]
+mod affinity;
+#[path = "proxy/attacks.rs"]
+mod attacks;
+#[path = "proxy/balance.rs"]
+mod balance;
+#[path = "proxy/life.rs"]
+mod life;
+#[path = "proxy/routes.rs"]
+mod routes;
+#[path = "proxy/streaming.rs"]
+mod streaming;
+#[path = "proxy/timeouts.rs"]
+mod timeouts;
