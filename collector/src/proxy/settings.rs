@@ -195,13 +195,14 @@ impl Default for Retry {
 pub struct Drain {
     /// How long it goes on as before while it says that it is not ready, so that load balancers notice. Default 5 s.
     pub delay: Duration,
-    /// How long requests under way may take after that. Default 20 s.
+    /// How long requests under way may take after that. Default 15 s: with the delay and what the rest of the
+    /// agent needs to end, that is the 30 s that Kubernetes grants.
     pub timeout: Duration,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { delay: Duration::from_secs(5), timeout: Duration::from_secs(20) }
+        Self { delay: Duration::from_secs(5), timeout: Duration::from_secs(15) }
     }
 }
 

@@ -73,7 +73,7 @@ pub const KEYS: &[Key] = &[
     Key { path: "proxy.retry.budget_percent", default: "20" },
     Key { path: "proxy.retry.budget_min", default: "10" },
     Key { path: "proxy.drain.delay", default: "5s" },
-    Key { path: "proxy.drain.timeout", default: "20s" },
+    Key { path: "proxy.drain.timeout", default: "15s" },
     Key { path: "proxy.services", default: "[]" },
     Key { path: "proxy.services[].name", default: "" },
     Key { path: "proxy.services[].labels", default: "" },

@@ -213,9 +213,8 @@ async fn a_config_map_that_is_swapped_is_followed() {
     let (told, mut heard) = Recorder::new();
     let reload = Reload::new(&loaded, launch, host, told.clone()).unwrap();
     let stop = CancellationToken::new();
+    // What stood there at the start was told by whoever started the proxy.
     let swap = async {
-        heard.recv().await.unwrap();
-        assert_eq!(told.said(), ["+a", "file a"]);
         link("v2");
         heard.recv().await.unwrap();
         stop.cancel();

@@ -1,6 +1,6 @@
 //! An Ingress, understood: its routes, the Secrets of its hosts, and what of it cannot be used.
 //!
-//! Pure and total: any object gives what of it is good. Whether it is ours is decided in [`super::class`],
+//! Pure and total: any object gives what of it is good. Whether it is ours is decided in `super::core`,
 //! whether what was good before stays in force in [`super::routes`].
 
 mod annotation;
