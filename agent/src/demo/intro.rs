@@ -88,3 +88,31 @@ fn query() -> String {
     });
     format!("  {}", rates.join("\n  / "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_stands_on_the_proxys_page_too() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/proxy.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let query = query().trim().replace("\n  ", " ");
+        assert!(page.contains(&query), "{query}");
+    }
+
+    #[test]
+    fn without_cgroups_nothing_is_pointed_at_that_is_not_there() {
+        let address = ([127, 0, 0, 1], 9464).into();
+        let proxy: SocketAddr = ([127, 0, 0, 1], 40123).into();
+        let pods = [
+            Started { name: "burner".to_owned(), remark: Some("is throttled"), address: None },
+            Started { name: "app".to_owned(), remark: Some("is slow"), address: Some(proxy) },
+        ];
+        let text = |refused| Intro { address, proxy, pods: &pods, refused }.text();
+        let (whole, part) = (text(None), text(Some("Permission denied")));
+        assert!(whole.contains("is throttled") && whole.contains("cfs_throttled"), "{whole}");
+        assert!(!part.contains("is throttled") && !part.contains("cfs_throttled"), "{part}");
+        assert!(part.contains("is slow") && part.contains("http://127.0.0.1:40123/"), "{part}");
+    }
+}
