@@ -219,7 +219,9 @@ impl Agent<'_> {
         let readiness = readiness(ticks.clone(), health, proxy);
         let beside = std::mem::take(&mut self.beside);
         self.serve(&mut tasks, ticks, readiness);
-        beside.into_iter().for_each(|start| start(&mut tasks));
+        for start in beside {
+            start(&mut tasks);
+        }
         tasks.finish(stop.cancelled_owned(), grace).await
     }
 

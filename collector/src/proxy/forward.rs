@@ -76,7 +76,8 @@ impl Connection {
         let refuse = |refusal, log| Err(Box::new(self.refuse_logged(refusal, log)));
         let client = || self.peer.client(request.headers()).ip;
         let log = Logged::read(&self.worker, &request, began, client);
-        let sorted = match Sorted::read(&request).and_then(|sorted| self.admit(sorted)) {
+        let most = self.worker.settings().limits.headers;
+        let sorted = match Sorted::read(&request, most).and_then(|sorted| self.admit(sorted)) {
             Ok(sorted) => sorted,
             Err(refusal) => return refuse(refusal, log),
         };

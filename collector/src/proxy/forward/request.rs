@@ -21,8 +21,12 @@ pub(crate) struct Sorted {
 }
 
 impl Sorted {
-    /// Refuses what is not for a reverse proxy, and what could be understood in two ways.
-    pub(crate) fn read<B>(request: &Request<B>) -> Result<Self, Refusal> {
+    /// Refuses what is not for a reverse proxy, what could be understood in two ways, and more than `most` headers,
+    /// which the library that speaks HTTP/2 does not count.
+    pub(crate) fn read<B>(request: &Request<B>, most: usize) -> Result<Self, Refusal> {
+        if request.headers().len() > most {
+            return Err(Refusal::Headers);
+        }
         match *request.method() {
             Method::CONNECT => return Err(Refusal::Connect),
             Method::TRACE => return Err(Refusal::Trace),

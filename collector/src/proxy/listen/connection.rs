@@ -111,8 +111,13 @@ impl Accepted {
             .await
             .map_err(|_| Refusal::ProxyProtocol)??;
         let peer = preamble.source.unwrap_or(self.peer);
-        let permit = self.terms.worker.shared.connections.admit(peer.ip())?;
-        self.secure(Rewound::new(stream, preamble.rest), peer, permit).await
+        match self.terms.worker.shared.connections.admit(peer.ip()) {
+            Ok(permit) => self.secure(Rewound::new(stream, preamble.rest), peer, permit).await,
+            Err(refusal) => {
+                self.turn_away(stream, refusal).await;
+                Err(refusal)
+            }
+        }
     }
 
     async fn secure<T>(&self, stream: T, peer: SocketAddr, permit: Permit) -> Result<(), Refusal>
