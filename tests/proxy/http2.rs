@@ -111,13 +111,14 @@ impl Http2 {
         self.runtime.block_on(collect(answer))
     }
 
-    /// So many bytes of an answer, or more.
-    pub(crate) fn some(&self, answer: &mut Response<Incoming>, bytes: usize) {
+    /// Reads so many bytes of an answer, or some more, and says how many.
+    pub(crate) fn some(&self, answer: &mut Response<Incoming>, bytes: usize) -> usize {
         let mut seen = 0;
         while seen < bytes {
             let frame = self.runtime.block_on(answer.frame()).unwrap().unwrap();
             seen += frame.data_ref().map_or(0, Bytes::len);
         }
+        seen
     }
 
     /// Waits until the connection has ended.
