@@ -59,7 +59,11 @@ fn every_dishonest_request_is_refused_for_its_reason_and_reaches_no_pod() {
         if matches!(case.outcome, Outcome::Refused(..) | Outcome::Broken(..)) {
             let more = client.ended();
             if !more.is_empty() {
-                wrong.push(format!("{}: more came: {:?}", case.name, String::from_utf8_lossy(&more)));
+                wrong.push(format!(
+                    "{}: more came: {:?}",
+                    case.name,
+                    String::from_utf8_lossy(&more)
+                ));
             }
         }
         let reached = pod.requests() - before;

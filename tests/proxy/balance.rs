@@ -36,14 +36,17 @@ fn only_what_may_be_done_twice_is_sent_again_after_a_reset() {
     let mut client = proxy.connect();
     let mut statuses = |request: String| -> Vec<_> {
         let answers = (0..4).map(|_| client.ask(&request));
-        answers.map(|answer| (answer.status, answer.header("podmeter-reason").map(str::to_owned))).collect()
+        answers
+            .map(|answer| (answer.status, answer.header("podmeter-reason").map(str::to_owned)))
+            .collect()
     };
     for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
         let request = with(method, "/", "Content-Length: 0\r\n");
         let request = if method == "HEAD" { continue } else { request };
         assert_eq!(statuses(request), vec![(200, None); 4], "{method}");
     }
-    for head in ["POST", "PATCH"].map(|method| with(method, "/", "Content-Length: 4\r\n") + "body") {
+    for head in ["POST", "PATCH"].map(|method| with(method, "/", "Content-Length: 4\r\n") + "body")
+    {
         let mut seen = statuses(head);
         seen.sort();
         let reset = (502, Some("reset".to_owned()));
@@ -54,7 +57,11 @@ fn only_what_may_be_done_twice_is_sent_again_after_a_reset() {
     assert!(sent_to_bad >= 4, "{sent_to_bad}");
     let posts = |pod: &Pod| pod.seen().requests.iter().filter(|it| it.asked() == "POST /").count();
     assert_eq!(posts(&bad) + posts(&good), 4);
-    proxy.counts("http_client_request_duration_seconds_count", &[("error_type", "reset"), ("http_request_method", "POST")], 2.0);
+    proxy.counts(
+        "http_client_request_duration_seconds_count",
+        &[("error_type", "reset"), ("http_request_method", "POST")],
+        2.0,
+    );
 }
 
 #[test]

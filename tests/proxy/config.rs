@@ -85,7 +85,9 @@ impl Config {
             line("  ", "listen_tls: [\"127.0.0.1:0\"]");
         }
         // Otherwise every test that ends a proxy would wait for the usual delay.
-        for (key, default) in [("drain", "drain: {delay: 0s, timeout: 2s}"), ("workers", "workers: 2")] {
+        for (key, default) in
+            [("drain", "drain: {delay: 0s, timeout: 2s}"), ("workers", "workers: 2")]
+        {
             if self.proxy.iter().all(|of_proxy| !of_proxy.starts_with(key)) {
                 line("  ", default);
             }

@@ -18,7 +18,8 @@ impl Gate {
     /// Waits until it is open.
     pub(crate) fn wait(&self) {
         let is_open = self.0.0.lock().unwrap();
-        let (is_open, _) = self.0.1.wait_timeout_while(is_open, LIMIT, |is_open| !*is_open).unwrap();
+        let (is_open, _) =
+            self.0.1.wait_timeout_while(is_open, LIMIT, |is_open| !*is_open).unwrap();
         assert!(*is_open, "nobody opened the gate");
     }
 }

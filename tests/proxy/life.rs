@@ -146,8 +146,7 @@ fn the_access_log_has_a_line_for_each_request_and_nothing_that_is_private() {
 
     let text = fs::read_to_string(&path).unwrap();
     assert!(!text.contains("secret"), "{text}");
-    let lines: Vec<Value> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [first, second] = &*lines else { panic!("{text}") };
     for (key, value) in [
         ("method", "GET"),

@@ -116,7 +116,9 @@ impl Pod {
 
     /// Waits until so many of its connections have ended.
     pub(crate) fn closed(&self, connections: usize) {
-        until("the end of connections to a pod", || (self.seen().closed >= connections).then_some(()));
+        until("the end of connections to a pod", || {
+            (self.seen().closed >= connections).then_some(())
+        });
     }
 }
 

@@ -17,7 +17,8 @@ fn named<'a>(mut config: Config, names: &[&'a str]) -> (Config, Vec<(&'a str, Po
 
 #[test]
 fn the_most_particular_route_has_the_request() {
-    let names = ["exact", "wild", "any", "path", "long", "short", "regex", "header", "cookie", "both"];
+    let names =
+        ["exact", "wild", "any", "path", "long", "short", "regex", "header", "cookie", "both"];
     let (config, _pods) = named(Config::default(), &names);
     let config = config
         .route("name: any, backends: [any]")
@@ -68,7 +69,8 @@ fn the_most_particular_route_has_the_request() {
 fn without_a_route_for_every_host_the_others_are_not_found() {
     let pod = Pod::named("ok");
     let config = Config::default().service_of("web", &[&pod]);
-    let proxy = Proxy::start(&config.route("name: one, host: a.test, prefix: /in, backends: [web]"));
+    let proxy =
+        Proxy::start(&config.route("name: one, host: a.test, prefix: /in, backends: [web]"));
     let mut client = proxy.connect();
     let of = |host: &str, path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert_eq!(client.ask(of("a.test", "/in")).status, 200);
@@ -82,7 +84,8 @@ fn without_a_route_for_every_host_the_others_are_not_found() {
     // Whoever asks for made up hosts makes no series.
     let missing = [("http_response_status_code", "404")];
     let page = proxy.counts("http_server_request_duration_seconds_count", &missing, 1.0);
-    let hosts: Vec<_> = page.samples("http_server_request_duration_seconds_count", &missing).collect();
+    let hosts: Vec<_> =
+        page.samples("http_server_request_duration_seconds_count", &missing).collect();
     assert_eq!(hosts[0].labels["server_address"], "a.test");
 }
 
@@ -104,7 +107,10 @@ fn what_a_route_changes_is_changed_and_nothing_else() {
         "/old/a%20b?q=1&r=%2F",
         "X-Secret: s\r\nX-There: old\r\nX-There: older\r\nX-Mine: 1\r\n",
     ));
-    assert_eq!((answer.header("x-served"), answer.header("x-powered-by")), (Some("podmeter"), None));
+    assert_eq!(
+        (answer.header("x-served"), answer.header("x-powered-by")),
+        (Some("podmeter"), None)
+    );
     assert_eq!((answer.header("x-kept"), answer.header("server")), (Some("1"), Some("s")));
     let got = pod.last();
     assert_eq!(got.asked(), "GET /new/a%20b?q=1&r=%2F");
@@ -168,7 +174,9 @@ fn a_broken_file_leaves_the_last_good_routes_in_force_and_says_so() {
     for broken in ["proxy: [", "proxy: {routes: [{name: x}]}", "intervall: 1s\n"] {
         proxy.rewrite(broken, "the last good one stays in force");
         assert_eq!(proxy.ask(&request("GET", "/")).text(), "one", "{broken}");
-        proxy.page_with("an invalid file", |page| page.value("podmeter_config_valid", &[]) == Some(0.0));
+        proxy.page_with("an invalid file", |page| {
+            page.value("podmeter_config_valid", &[]) == Some(0.0)
+        });
     }
     proxy.reload(&Config::to(&[&pods.1]));
     assert_eq!(proxy.ask(&request("GET", "/")).text(), "two");

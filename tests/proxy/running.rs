@@ -77,8 +77,7 @@ impl Proxy {
         let kept = log.clone();
         thread::spawn(move || lines.for_each(|line| kept.lock().unwrap().push(line)));
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut proxy =
-            Self { child, own: nowhere, plain: nowhere, secure: None, log, directory };
+        let mut proxy = Self { child, own: nowhere, plain: nowhere, secure: None, log, directory };
         proxy.own = proxy.told(&["\"listening\""], "address");
         proxy.plain = proxy.told(&["the proxy listens", "\"tls\":false"], "proxy");
         if config.text("").contains("listen_tls") {

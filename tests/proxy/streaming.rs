@@ -122,7 +122,8 @@ fn chunks_and_trailers_go_both_ways() {
     );
     let proxy = Proxy::to(&[&pod]);
     let mut client = proxy.connect();
-    let head = with("POST", "/", "Transfer-Encoding: chunked\r\nTE: trailers\r\nTrailer: x-mine\r\n");
+    let head =
+        with("POST", "/", "Transfer-Encoding: chunked\r\nTE: trailers\r\nTrailer: x-mine\r\n");
     let answer = client.ask(head + "2\r\nbo\r\n2\r\ndy\r\n0\r\nx-mine: 1\r\n\r\n");
     assert_eq!((answer.text(), answer.trailers.as_str()), ("hello world".into(), "x-sum: 42\r\n"));
     let got = pod.last();
@@ -140,7 +141,9 @@ fn answers_without_a_body_are_whole_and_keep_both_connections() {
                 "GET /304" => "HTTP/1.1 304 Not Modified\r\netag: \"a\"\r\n\r\n",
                 "GET /empty" => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
                 "GET /chunked" => "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-                "GET /hints" => "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+                "GET /hints" => {
+                    "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+                }
                 other => panic!("{other}"),
             };
             link.say(answer);
@@ -150,9 +153,13 @@ fn answers_without_a_body_are_whole_and_keep_both_connections() {
     let mut client = proxy.connect();
     client.send(request("HEAD", "/"));
     assert_eq!(client.head().header("content-length"), Some("1000"));
-    for (target, status, body) in
-        [("/204", 204, ""), ("/304", 304, ""), ("/empty", 200, ""), ("/chunked", 200, ""), ("/hints", 200, "ok")]
-    {
+    for (target, status, body) in [
+        ("/204", 204, ""),
+        ("/304", 304, ""),
+        ("/empty", 200, ""),
+        ("/chunked", 200, ""),
+        ("/hints", 200, "ok"),
+    ] {
         let answer = client.ask(request("GET", target));
         assert_eq!((answer.status, answer.text().as_str()), (status, body), "{target}");
     }
@@ -196,7 +203,8 @@ fn a_client_that_waits_to_be_told_to_go_on_is_told_only_when_its_body_is_wanted(
 
 #[test]
 fn old_clients_are_answered_in_their_way() {
-    let pod = Pod::saying("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+    let pod =
+        Pod::saying("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
     let proxy = Proxy::to(&[&pod]);
     let mut client = proxy.connect();
     let answer = client.ask("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n");
@@ -208,7 +216,10 @@ fn old_clients_are_answered_in_their_way() {
     let mut client = proxy.connect();
     for _ in 0..3 {
         let answer = client.ask("GET / HTTP/1.0\r\nHost: a.test\r\nConnection: keep-alive\r\n\r\n");
-        assert_eq!((answer.text().as_str(), answer.header("connection")), ("ok", Some("keep-alive")));
+        assert_eq!(
+            (answer.text().as_str(), answer.header("connection")),
+            ("ok", Some("keep-alive"))
+        );
     }
 }
 

@@ -83,7 +83,8 @@ fn a_body_that_moves_slowly_is_not_cut() {
             link.say("x");
         }
     });
-    let timeouts = "timeouts: {idle: 500ms, first_byte: 500ms, client_idle: 500ms, client_head: 500ms}";
+    let timeouts =
+        "timeouts: {idle: 500ms, first_byte: 500ms, client_idle: 500ms, client_head: 500ms}";
     let proxy = Proxy::start(&Config::to(&[&pod]).with(timeouts));
     assert_eq!(proxy.ask(&request("GET", "/")).text(), "x".repeat(10));
 }
@@ -91,7 +92,8 @@ fn a_body_that_moves_slowly_is_not_cut() {
 #[test]
 fn a_request_that_is_still_sent_is_not_waited_for_in_vain() {
     let pod = Pod::named("ok");
-    let timeouts = "timeouts: {idle: 500ms, first_byte: 500ms, client_idle: 500ms, client_head: 500ms}";
+    let timeouts =
+        "timeouts: {idle: 500ms, first_byte: 500ms, client_idle: 500ms, client_head: 500ms}";
     let proxy = Proxy::start(&Config::to(&[&pod]).with(timeouts));
     let mut client = proxy.connect();
     client.send(with("POST", "/", "Content-Length: 12\r\n"));
@@ -166,12 +168,15 @@ fn a_client_that_is_slow_with_its_head_or_body_is_told_and_left() {
     let pod = Pod::named("ok");
     let timeouts = "timeouts: {client_head: 300ms, idle: 600ms}";
     let proxy = Proxy::start(&Config::to(&[&pod]).with(timeouts));
-    for begin in ["G", "GET / HTTP/1.1\r\nHost: a.te", "GET / HTTP/1.1\r\nHost: a.test\r\nX: y\r\n"] {
+    for begin in ["G", "GET / HTTP/1.1\r\nHost: a.te", "GET / HTTP/1.1\r\nHost: a.test\r\nX: y\r\n"]
+    {
         let mut client = proxy.connect();
         assert_eq!(client.ask(begin).refusal(), (408, "head_timeout"), "{begin:?}");
         assert!(client.ended().is_empty());
     }
-    for begin in ["Content-Length: 8\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+    for begin in
+        ["Content-Length: 8\r\n\r\nhalf", "Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+    {
         let mut client = proxy.connect();
         let head = request("POST", "/").replace("\r\n\r\n", "\r\n");
         assert_eq!(client.ask(head + begin).refusal(), (408, "body_timeout"), "{begin:?}");
