@@ -41,16 +41,17 @@ fn closing_costs_no_request() -> Shown {
 
 fn gives_every_byte() -> Shown {
     let nginx = Nginx::site("")?;
-    let proxy = Settings::to(nginx.address).start()?;
+    let proxy = Settings { is_tls: true, ..Settings::to(nginx.address) }.start()?;
     let program = find("curl")?;
     let folder = tempfile::tempdir().unwrap();
-    for version in ["--http1.1", "--http2-prior-knowledge"] {
+    for version in ["--http1.1", "--http2"] {
         let mut command = Command::new(&program);
         command.args([
             "-q",
             "-s",
             "-S",
             "-f",
+            "-k",
             "--noproxy",
             "*",
             "-Z",
@@ -61,7 +62,7 @@ fn gives_every_byte() -> Shown {
         let mut wanted = Vec::new();
         for (number, (name, _)) in FILES.into_iter().cycle().take(42).enumerate() {
             let file = folder.path().join(format!("{number}{version}"));
-            command.arg("-o").arg(&file).arg(format!("http://{}/{name}", proxy.plain));
+            command.arg("-o").arg(&file).arg(format!("https://{}/{name}", proxy.secure()));
             wanted.push((name, file));
         }
         run(&mut command, Duration::from_secs(120));

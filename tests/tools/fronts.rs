@@ -7,7 +7,7 @@ use crate::curl::Curl;
 use crate::haproxy::Haproxy;
 use crate::load::H2load;
 use crate::nginx::Nginx;
-use crate::proxy::{HOST, Proxy, Settings};
+use crate::proxy::{HOST, Proxy, Settings, sum};
 use crate::{Case, Shown};
 
 pub(crate) const CASES: &[Case] = &[
@@ -79,19 +79,21 @@ fn speaks_http2() -> Shown {
 /// Health checks of every kind are no requests that fail, and no refusals.
 fn checks_and_keeps() -> Shown {
     let (_nginx, proxy) = pair("")?;
+    let plain = proxy.plain;
     let front = Haproxy::start(&format!(
-        "listen front\n  bind ADDRESS\n  mode http\n  option httpchk GET /1k\n  http-reuse always\n  \
-         server http {0} check inter 50ms\n  server tcp {0} check inter 50ms check-proto h1 no-check-ssl\n\
-         listen tcp\n  bind 127.0.0.1:0\n  mode tcp\n  server tcp {0} check inter 20ms",
-        proxy.plain
+        "listen front\n  bind ADDRESS\n  mode http\n  option httpchk GET /1k HTTP/1.1\\r\\nHost:\\ front.test\n  \
+         http-reuse always\n  server http {plain} check inter 50ms",
     ))?;
+    let _opener = Haproxy::before(plain, "tcp", "check inter 20ms")?;
     for _ in 0..3 {
         let done = H2load::new(&["--h1", "-n", "500", "-c", "10"])?.run(front.address, "/1k");
         assert_eq!((done.succeeded, done.failed, done.ok), (500, 0, 500), "{done:?}");
     }
+    drop(front);
     let all = proxy.answered(&[]);
-    assert!(all >= 1500.0, "{all} requests");
-    assert_eq!(proxy.answered(&[("http_response_status_code", "200")]), proxy.answered(&[]));
+    assert!(all > 1500.0, "{all} requests with the checks");
+    assert_eq!(proxy.answered(&[("http_response_status_code", "200")]), all);
+    assert_eq!(sum(&proxy.page(), "podmeter_proxy_refused_total", &[]), 0.0);
     Ok(())
 }
 

@@ -38,6 +38,7 @@ pub(crate) const FILES: [(&str, usize); 7] = [
 /// What the site does beside files. With server-side includes nginx does not know the length before, and sends chunks.
 const SITE: &str = "
     root site;
+    absolute_redirect off;
     gzip on;
     gzip_types text/plain;
     client_max_body_size 0;

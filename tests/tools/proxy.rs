@@ -122,8 +122,9 @@ impl Proxy {
 
     /// How many requests it answered with these labels, once none is under way any more.
     pub(crate) fn answered(&self, labels: &[(&str, &str)]) -> f64 {
-        let page = self.agent.page_with("no request is under way", |page| {
-            sum(page, "http_server_active_requests", &[]) <= 0.0
+        let page = until("no request is under way", || {
+            let page = self.agent.fresh();
+            (sum(&page, "http_server_active_requests", &[]) <= 0.0).then_some(page)
         });
         sum(&page, "http_server_request_duration_seconds_count", labels)
     }

@@ -58,7 +58,7 @@ fn slow_heads() -> Shown {
 /// Part of a body, and then nothing for longer than a body may stand still.
 fn slow_bodies() -> Shown {
     let (_nginx, proxy) = pair("timeouts: {idle: 2s}")?;
-    attack(&proxy, &["-B", "-i", "5", "-l", "8"], "/1k")?;
+    attack(&proxy, &["-B", "-t", "PUT", "-i", "5", "-l", "8"], "/upload/slow")?;
     proxy.has_refused("body_timeout", 200.0);
     Ok(())
 }

@@ -178,7 +178,10 @@ async def serve():
         async for message in connection:
             await connection.send(message)
 
-    async with listen(echo, "127.0.0.1", 0, max_size=16 << 20, subprotocols=["chat"], ping_interval=None) as server:
+    def choose(_, offered):
+        return "chat" if "chat" in offered else None
+
+    async with listen(echo, "127.0.0.1", 0, max_size=16 << 20, select_subprotocol=choose, ping_interval=None) as server:
         print("listening", server.sockets[0].getsockname()[1], flush=True)
         await asyncio.Future()
 

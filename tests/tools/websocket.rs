@@ -25,6 +25,7 @@ fn as_without_the_proxy() -> Shown {
     assert_eq!(said["differ"], Value::Array(Vec::new()), "{said:#}");
     assert_eq!(said["many"], Value::Array(Vec::new()), "{said:#}");
     assert_eq!(said["handshakes"][0], said["handshakes"][1]);
+    assert_eq!(said["handshakes"][0][0][1], true, "{said:#}");
     // Each is one request that was answered by switching protocols, and none is left.
     let handshakes = 4.0;
     let connections = 50.0;

@@ -280,6 +280,13 @@ impl Value {
     }
 }
 
+/// Whether the field may not be in trailers; the name is in any case.
+pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
+    let mut read = Name::default();
+    name.iter().for_each(|byte| read.push(*byte));
+    read.is_forbidden_trailer()
+}
+
 /// The begin of a field's name in lower case, with `-` for `_`, and how long it is in all.
 #[derive(Clone, Copy, Debug, Default)]
 struct Name {
