@@ -283,7 +283,9 @@ impl Value {
 /// Whether the field may not be in trailers; the name is in any case.
 pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
     let mut read = Name::default();
-    name.iter().for_each(|byte| read.push(*byte));
+    for byte in name {
+        read.push(*byte);
+    }
     read.is_forbidden_trailer()
 }
 
