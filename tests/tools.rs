@@ -9,9 +9,12 @@
 //! Behaviour that a test can show without such programs is in `tests/proxy.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that has a main of its own is still a test")]
+#![expect(clippy::float_cmp, reason = "what is compared are counts")]
 
+#[expect(dead_code, reason = "other suites use more of it")]
 #[path = "support/page.rs"]
 mod page;
+#[expect(dead_code, reason = "other suites use more of it")]
 #[path = "support/podmeter.rs"]
 mod podmeter;
 

@@ -148,8 +148,9 @@ fn uploads_whatever_it_announces() -> Shown {
             }
             let name = format!("{way}-{number}-{length}");
             let file = folder.path().join(&name);
-            let bytes: Vec<u8> =
-                (0..length).map(|at: u32| at.to_le_bytes()[usize::from(at % 7 == 0)]).collect();
+            let bytes: Vec<u8> = (0..length)
+                .map(|at: u32| at.to_le_bytes()[usize::from(at.is_multiple_of(7))])
+                .collect();
             fs::write(&file, &bytes).unwrap();
             let mut arguments = arguments.to_vec();
             arguments.extend(["-T", file.to_str().unwrap()]);

@@ -200,7 +200,7 @@ def judge(address, name, sent, right):
         is_served = connection.wait(lambda self: 101 in self.ended, 10)
         honest += 1
         is_right = is_right and is_served and connection.answers.get(101) == "200"
-    return {"case": name, "found": found, "right": is_right, "allowed": right, "honest": honest}
+    return {"case": name, "found": found, "right": is_right, "allowed": right, "honest": honest, "late": int(b"/32m" in sent)}
 
 
 if __name__ == "__main__":

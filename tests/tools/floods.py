@@ -38,8 +38,8 @@ def rapid_reset(connection):
 
 
 def made_you_reset(connection):
-    """The client provokes the server's resets by a window that may not be."""
-    repeat(connection, lambda n: headers(2 * n + 1, request("/32m")) + raw(8, 0, 2 * n + 1, bytes(4)))
+    """The client provokes the server's resets by a window that overflows."""
+    repeat(connection, lambda n: headers(2 * n + 1, request("/32m")) + window(2 * n + 1, (1 << 31) - 1))
 
 
 def data_after_the_end(connection):

@@ -28,6 +28,16 @@ pub(crate) enum Expected {
     Differ([&'static str; 3], &'static str),
 }
 
+impl Expected {
+    fn told(self) -> String {
+        match self {
+            Self::Same => "the same".to_owned(),
+            Self::DifferInBody(why) => format!("the same but for the body: {why}"),
+            Self::Differ(statuses, why) => format!("{statuses:?}: {why}"),
+        }
+    }
+}
+
 /// Name, bytes, and what comes of them.
 pub(crate) type Request = (&'static str, &'static str, Expected);
 
@@ -60,7 +70,7 @@ fn all_answer_alike() -> Shown {
                 let bodies = answers.iter().map(|(_, body)| String::from_utf8_lossy(body));
                 bodies.filter(|body| body.len() < 200).map(String::from).collect::<Vec<_>>()
             });
-            wrong.push(format!("{name}: {statuses:?}, wanted {expected:?}: {bodies:?}"));
+            wrong.push(format!("{name}: {statuses:?}, wanted {}: {bodies:?}", expected.told()));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
@@ -111,7 +121,7 @@ fn ask(address: SocketAddr, bytes: &[u8]) -> Vec<Answer> {
     // Who refuses early may close before all is sent.
     let _ = stream.write_all(bytes);
     let mut got = Vec::new();
-    let mut buffer = [0; 1 << 16];
+    let mut buffer = vec![0; 1 << 16];
     // The last request of each case asks for the end of the connection; where that is not understood, a pause of the
     // answer is its end.
     loop {
