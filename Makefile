@@ -5,7 +5,7 @@ RELEASE = target/release/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build demo test unit integration kernel cluster lint deny fuzz bench bench-proxy docs
+.PHONY: help setup build demo test unit integration tools kernel cluster lint deny fuzz bench bench-proxy docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ build: ## the release binary
 demo: ## real containers, pods and series on this machine, no cluster needed
 	$(CARGO) run --release -- demo
 
-test: setup unit integration build kernel cluster ## every suite
+test: setup unit integration build tools kernel cluster ## every suite
 
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
@@ -27,6 +27,9 @@ unit: ## unit and property tests of both crates
 integration: ## the real binary against cgroup trees, a fake API server, clients and pods
 	$(CARGO) test -p agent --test watch --test cli --test allocations
 	$(CARGO) test -p agent --test proxy -- --test-threads 8
+
+tools: build ## the proxy of the release binary between curl, nginx, haproxy, h2load, testssl, gRPC and others
+	$(CARGO) test -p agent --test tools
 
 kernel: build ## the real binary on this machine's kernel and on a guest's cgroup v2
 	$(CARGO) test -p agent --test kernel -- --nocapture

@@ -10,6 +10,7 @@ mod download;
 mod flow;
 mod idle;
 mod logged;
+pub(crate) mod pace;
 mod request;
 mod upgrade;
 pub(crate) mod upload;
@@ -76,7 +77,10 @@ impl Connection {
         let refuse = |refusal, log| Err(Box::new(self.refuse_logged(refusal, log)));
         let client = || self.peer.client(request.headers()).ip;
         let log = Logged::read(&self.worker, &request, began, client);
-        let sorted = match Sorted::read(&request).and_then(|sorted| self.admit(sorted)) {
+        let fits = request::fits(&request, &self.worker.settings().limits);
+        let sorted =
+            fits.and_then(|()| Sorted::read(&request)).and_then(|sorted| self.admit(sorted));
+        let sorted = match sorted {
             Ok(sorted) => sorted,
             Err(refusal) => return refuse(refusal, log),
         };

@@ -10,7 +10,7 @@
 
 mod alarm;
 mod chunks;
-mod fields;
+pub(crate) mod fields;
 mod target;
 
 pub mod addresses;

@@ -1,6 +1,7 @@
 //! What the client is answered: by a pod, or by the proxy itself.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
 use super::download::{CutOff, Download};
+use super::pace::Pace;
 use crate::proxy::failure::Failure;
 use crate::proxy::guard::verdict::Turn;
 use crate::proxy::refusal::Refusal;
@@ -19,12 +21,14 @@ const REASON: HeaderName = HeaderName::from_static("podmeter-reason");
 /// An answer's body that keeps its connection busy until its end.
 pub(crate) struct Held {
     body: Answer,
+    /// Of the stream that it goes over, where there are streams.
+    pace: Option<Arc<Pace>>,
     _turn: Turn,
 }
 
 impl Held {
     pub(crate) fn new(body: Answer, turn: Turn) -> Self {
-        Self { body, _turn: turn }
+        Self { body, pace: Pace::of_this_task(), _turn: turn }
     }
 }
 
@@ -36,7 +40,15 @@ impl Body for Held {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let Some(pace) = self.pace.clone() else {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        };
+        pace.asked();
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if frame.is_ready() {
+            pace.took();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -135,6 +147,5 @@ fn ends_the_connection(refusal: Refusal) -> bool {
                 | Refusal::BodyTimeout
                 | Refusal::BodyTooLarge
                 | Refusal::Connect
-                | Refusal::Draining
         )
 }

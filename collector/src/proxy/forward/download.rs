@@ -85,12 +85,9 @@ impl Download {
         }
     }
 
-    fn poll_late(&mut self, cx: &mut Context<'_>) -> Option<Failure> {
-        let is_over = |timer: &mut Pin<Box<Sleep>>| timer.as_mut().poll(cx).is_ready();
-        if self.deadline.as_mut().is_some_and(is_over) {
-            return Some(Failure::RequestTimeout);
-        }
-        self.idle.poll_expired(cx).is_ready().then_some(Failure::IdleTimeout)
+    /// Whether the time for the whole request is over.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        self.deadline.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
     }
 }
 
@@ -112,10 +109,14 @@ impl Body for Download {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let this = &mut *self;
+        // Asked also while there is something to send: a client that takes a little now and then leaves no pause.
+        if this.is_over(cx) {
+            return this.fail(Failure::RequestTimeout);
+        }
         match this.poll_body(cx) {
-            Poll::Pending => match this.poll_late(cx) {
-                Some(failure) => this.fail(failure),
-                None => Poll::Pending,
+            Poll::Pending => match this.idle.poll_expired(cx) {
+                Poll::Ready(()) => this.fail(Failure::IdleTimeout),
+                Poll::Pending => Poll::Pending,
             },
             Poll::Ready(None) => {
                 this.finish(cx);

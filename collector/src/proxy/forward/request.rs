@@ -6,9 +6,10 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use hyper::body::Incoming;
 
 use super::upgrade;
+use crate::proxy::guard::stream::TARGET_BYTES;
 use crate::proxy::refusal::Refusal;
 use crate::proxy::route::Route;
-use crate::proxy::settings::Settings;
+use crate::proxy::settings::{Limits, Settings};
 use crate::proxy::table;
 
 /// Whom a request is for.
@@ -62,6 +63,21 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
             }
             HeaderValue::from_str(target.as_str()).map_err(|_| Refusal::HostInvalid)
         }
+    }
+}
+
+/// Bounds what HTTP/2 leaves open; the guard does it for HTTP/1, where it reads heads.
+pub(crate) fn fits<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refusal> {
+    if request.version() < Version::HTTP_2 {
+        return Ok(());
+    }
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET_BYTES.min(limits.head_bytes) {
+        Err(Refusal::TargetTooLong)
+    } else if request.headers().len() > limits.headers {
+        Err(Refusal::Headers)
+    } else {
+        Ok(())
     }
 }
 

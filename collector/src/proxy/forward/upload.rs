@@ -7,9 +7,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::idle::Idle;
+use crate::proxy::guard::fields::is_forbidden_trailer;
 use crate::proxy::refusal::Refusal;
 
 /// What became of a body, for whoever waits for the answer.
@@ -107,6 +109,10 @@ impl Body for Upload {
             Some(Err(_)) => Poll::Ready(Some(Err(client.meter.break_off(Refusal::Chunk)))),
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
+                let mut trailers = frame.trailers_ref().into_iter().flat_map(HeaderMap::keys);
+                if trailers.any(|name| is_forbidden_trailer(name.as_str().as_bytes())) {
+                    return Poll::Ready(Some(Err(client.meter.break_off(Refusal::Trailer))));
+                }
                 client.meter.bytes.fetch_add(length, Relaxed);
                 match client.left.checked_sub(length) {
                     Some(left) => {

@@ -280,6 +280,15 @@ impl Value {
     }
 }
 
+/// Whether the field may not be in trailers; the name is in any case.
+pub(crate) fn is_forbidden_trailer(name: &[u8]) -> bool {
+    let mut read = Name::default();
+    for byte in name {
+        read.push(*byte);
+    }
+    read.is_forbidden_trailer()
+}
+
 /// The begin of a field's name in lower case, with `-` for `_`, and how long it is in all.
 #[derive(Clone, Copy, Debug, Default)]
 struct Name {

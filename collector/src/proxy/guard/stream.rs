@@ -26,7 +26,7 @@ use crate::proxy::refusal::Refusal;
 use crate::proxy::settings;
 
 /// The longest target: several times what browsers and servers agree on.
-const TARGET_BYTES: usize = 16 << 10;
+pub(crate) const TARGET_BYTES: usize = 16 << 10;
 /// What the first read of a connection takes at most, before it is known what the client speaks.
 const FIRST_READ: usize = 4 << 10;
 

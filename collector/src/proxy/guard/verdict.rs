@@ -97,7 +97,7 @@ impl Verdict {
         count(&self.received, bytes);
     }
 
-    pub(super) fn count_sent(&self, bytes: usize) {
+    pub(crate) fn count_sent(&self, bytes: usize) {
         count(&self.sent, bytes);
     }
 

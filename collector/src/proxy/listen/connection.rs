@@ -8,18 +8,21 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::proxy::forward::Connection;
+use crate::proxy::forward::pace::Streams;
 use crate::proxy::forwarded::Peer;
 use crate::proxy::guard::addresses::Permit;
 use crate::proxy::guard::stream::{self, Protocol, Stream};
+use crate::proxy::guard::verdict::Verdict;
 use crate::proxy::preamble::{self, Rewound};
 use crate::proxy::refusal::Refusal;
+use crate::proxy::settings::Settings;
 use crate::proxy::tls::Session;
 use crate::proxy::worker::Worker;
 
@@ -36,14 +39,12 @@ const SEND_BUFFER: usize = 128 << 10;
 
 /// Drives a connection to its end; once it is to be drained, to the end of its present requests.
 macro_rules! graceful {
-    ($served:ident, $drain:expr, $verdict:expr) => {{
+    ($served:ident, $drain:expr) => {{
         let mut served = pin!($served);
         tokio::select! {
             // What has come by now is still read.
             biased;
             outcome = served.as_mut() => outcome,
-            // hyper would wait for the first request.
-            () = $drain.cancelled(), if $verdict.received() == 0 => Ok(()),
             () = $drain.cancelled() => {
                 served.as_mut().graceful_shutdown();
                 served.await
@@ -111,8 +112,13 @@ impl Accepted {
             .await
             .map_err(|_| Refusal::ProxyProtocol)??;
         let peer = preamble.source.unwrap_or(self.peer);
-        let permit = self.terms.worker.shared.connections.admit(peer.ip())?;
-        self.secure(Rewound::new(stream, preamble.rest), peer, permit).await
+        match self.terms.worker.shared.connections.admit(peer.ip()) {
+            Ok(permit) => self.secure(Rewound::new(stream, preamble.rest), peer, permit).await,
+            Err(refusal) => {
+                self.turn_away(stream, refusal).await;
+                Err(refusal)
+            }
+        }
     }
 
     async fn secure<T>(&self, stream: T, peer: SocketAddr, permit: Permit) -> Result<(), Refusal>
@@ -172,24 +178,26 @@ impl Accepted {
             let stream = TokioIo::new(stream);
             match protocol {
                 Protocol::Http2 => {
-                    let served = self.http2().serve_connection(stream, service);
-                    graceful!(served, self.terms.drain, verdict)
+                    let served = self.http2(&verdict).serve_connection(stream, service);
+                    graceful!(served, self.terms.drain)
                 }
                 Protocol::Http1 => {
                     let served = self.http1().serve_connection(stream, service).with_upgrades();
-                    graceful!(served, self.terms.drain, verdict)
+                    graceful!(served, self.terms.drain)
                 }
             }
         };
-        tokio::select! {
+        let outcome = tokio::select! {
             // How it ended was told to the requests it carried.
-            _ = served => {}
-            () = connection.ended() => {}
-        }
+            outcome = served => outcome,
+            () = connection.ended() => Ok(()),
+        };
         // A whole connection that was given up; a refused request of HTTP/1 was counted when it was answered.
         match verdict.broken() {
-            Some(refusal) if protocol == Protocol::Http2 => Err(refusal),
-            _ => Ok(()),
+            _ if protocol == Protocol::Http1 => Ok(()),
+            Some(refusal) => Err(refusal),
+            None if outcome.is_err_and(|error| is_flood(&error)) => Err(Refusal::Http2Flood),
+            None => Ok(()),
         }
     }
 
@@ -213,9 +221,9 @@ impl Accepted {
         builder
     }
 
-    fn http2(&self) -> http2::Builder<TokioExecutor> {
-        let limits = &self.terms.worker.settings().limits;
-        let mut builder = http2::Builder::new(TokioExecutor::new());
+    fn http2(&self, verdict: &Arc<Verdict>) -> http2::Builder<Streams> {
+        let Settings { limits, timeouts, .. } = self.terms.worker.settings();
+        let mut builder = http2::Builder::new(Streams::new(verdict.clone(), timeouts.idle));
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.streams)
@@ -227,4 +235,14 @@ impl Accepted {
             .keep_alive_timeout(PONG_WITHIN);
         builder
     }
+}
+
+/// Whether the library gave the connection up: what is reset before it is looked at, and data of no size to speak of,
+/// it bounds itself.
+fn is_flood(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        !cause.is_remote() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    })
 }
