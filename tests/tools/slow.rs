@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     ("slowhttptest_slow_heads_are_ended_and_counted", slow_heads),
     ("slowhttptest_slow_bodies_are_ended_and_counted", slow_bodies),
     ("slowhttptest_slow_reads_are_ended", slow_reads),
+    ("curl_that_takes_its_time_is_ended_by_the_bound_for_a_request", ended_by_the_bound),
     ("slowhttptest_ranges_are_only_passed_on", ranges),
 ];
 
@@ -79,6 +80,21 @@ fn slow_reads() -> Shown {
     assert!(broken >= 200.0, "{broken} requests were broken off");
     let growth = proxy.memory() - before;
     assert!(growth < 200.0, "memory grew by {growth} MiB");
+    Ok(())
+}
+
+/// A client that takes a little all the time never is idle.
+fn ended_by_the_bound() -> Shown {
+    let (_nginx, proxy) = pair("timeouts: {idle: 30s, request: 2s}")?;
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        let curl = Curl::new(&[version, "--limit-rate", "1M"])?;
+        let answer = curl.get(proxy.plain, "/32m");
+        assert_ne!(answer.exit, 0, "{version}: {} bytes came", answer.body.len());
+        assert!(answer.seconds < 20.0, "{version}: after {} s", answer.seconds);
+    }
+    let page = proxy.page();
+    let late = [("error_type", "request_timeout")];
+    assert_eq!(sum(&page, "http_server_request_duration_seconds_count", &late), 2.0);
     Ok(())
 }
 

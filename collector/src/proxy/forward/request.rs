@@ -136,3 +136,27 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
         headers.insert(COOKIE, joined);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits_with(version: Version, target: usize, headers: usize) -> Result<(), Refusal> {
+        let mut request = Request::new(());
+        *request.version_mut() = version;
+        *request.uri_mut() = format!("/{}", "x".repeat(target - 1)).parse().unwrap();
+        for _ in 0..headers {
+            request.headers_mut().append(COOKIE, HeaderValue::from_static("a=b"));
+        }
+        fits(&request, &Limits::default())
+    }
+
+    #[test]
+    fn heads_of_http2_have_the_bounds_of_http1() {
+        assert_eq!(fits_with(Version::HTTP_2, TARGET_BYTES, 100), Ok(()));
+        assert_eq!(fits_with(Version::HTTP_2, TARGET_BYTES + 1, 0), Err(Refusal::TargetTooLong));
+        assert_eq!(fits_with(Version::HTTP_2, 1, 101), Err(Refusal::Headers));
+        // The guard has seen to it.
+        assert_eq!(fits_with(Version::HTTP_11, 1, 101), Ok(()));
+    }
+}
