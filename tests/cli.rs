@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+#[path = "cli/proxy.rs"]
+mod proxy;
+
 use agent::apiserver::{ApiServer, Fault, On, Options, Verb};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -519,24 +522,88 @@ fn value(page: &str, name: &str, labels: &[&str]) -> Option<f64> {
 struct Demo {
     running: Running,
     address: SocketAddr,
+    proxy: SocketAddr,
     has_cgroups: bool,
 }
 
 fn demo() -> Demo {
-    let mut running =
-        Running::start(podmeter(&["demo", "--listen", "127.0.0.1:0", "--interval", "1s"]));
+    let arguments =
+        ["demo", "--listen", "127.0.0.1:0", "--proxy-listen", "127.0.0.1:0", "--interval", "1s"];
+    let mut running = Running::start(podmeter(&arguments));
     let mut said = String::new();
     let mut lines = BufReader::new(running.child.stdout.take().unwrap());
     while !said.contains("Ctrl-C to stop.") {
         assert_ne!(lines.read_line(&mut said).unwrap(), 0, "the demo ended: {said}");
     }
-    let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
-    Demo { running, address, has_cgroups: !said.contains("No cgroups could be made") }
+    let address = |line: &str| {
+        let rest = line.split("http://").nth(1).unwrap();
+        rest.split('/').next().unwrap().parse().unwrap()
+    };
+    let proxy = said.lines().find(|line| line.contains("the proxy, with traffic")).unwrap();
+    let (address, proxy) = (address(&said), address(proxy));
+    Demo { running, address, proxy, has_cgroups: !said.contains("No cgroups could be made") }
+}
+
+/// The sum of all series that start with `name` and have all of `labels`.
+fn sum(page: &str, name: &str, labels: &[&str]) -> f64 {
+    let lines = page.lines().filter(|line| {
+        line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label))
+    });
+    lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+#[test]
+fn demo_measures_its_pods_through_the_proxy_and_tells_canary_from_stable() {
+    const TIME: &str = "http_client_request_duration_seconds";
+    let Demo { mut running, address, proxy, .. } = demo();
+    let page = until("traffic through every route, and an error", || {
+        let page = get(address, "/metrics")?;
+        let routes = ["/cart", "/orders", "/payments", "/export", "/"];
+        let asked = routes.iter().all(|route| {
+            sum(&page, &format!("{TIME}_count"), &[&format!("http_route=\"{route}\"")]) >= 3.0
+        });
+        let failed = sum(&page, &format!("{TIME}_count"), &["error_type=\"500\""]) > 0.0;
+        let unknown = sum(&page, "podmeter_proxy_refused_total", &["reason=\"no_route\""]) > 0.0;
+        (asked && failed && unknown).then_some(page)
+    });
+    let average = |version: &str| {
+        let labels = [
+            "label_role=\"api\"",
+            "label_application=\"shop\"",
+            &format!("label_version=\"{version}\""),
+        ];
+        let of = |part: &str| sum(&page, &format!("{TIME}_{part}"), &labels);
+        of("sum") / of("count")
+    };
+    // What their answers take is a lower bound that no load on this machine changes.
+    let (canary, stable) = (average("canary"), average("stable"));
+    assert!(canary >= 0.120 && stable >= 0.020 && canary > stable, "{canary} {stable}");
+
+    let mut stream = TcpStream::connect(proxy).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /cart HTTP/1.1\r\nHost: shop.demo\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"), "{answer}");
+
+    running.signal(Signal::TERM);
+    assert_eq!(running.ended(), Some(0));
+    assert!(TcpStream::connect(proxy).is_err(), "nobody listens there any more");
+}
+
+#[test]
+fn a_taken_address_of_the_demos_proxy_is_told_with_its_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = output(&["demo", "--listen", "127.0.0.1:0", "--proxy-listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains(&address) && text.contains("--proxy-listen"), "{text}");
 }
 
 #[test]
 fn demo_shows_real_numbers_under_its_pods_labels_and_leaves_nothing_behind() {
-    let Demo { mut running, address, has_cgroups } = demo();
+    let Demo { mut running, address, has_cgroups, .. } = demo();
     let pid = running.child.id();
     until("readiness", || get(address, "/readyz"));
     if has_cgroups {

@@ -4,7 +4,8 @@
 //! Needs root and the cluster tool: `PODMETER_TEST_CLUSTER`, or `../shared/cluster/cluster` beside the
 //! repository. Without them it says so in one line and passes. It brings the cluster up when it is down
 //! and leaves it as it found it; all objects live in a namespace of the run. The test image is made from
-//! Debian's `busybox-static`, which is installed when it is missing.
+//! Debian's `busybox-static`, which is installed when it is missing, and of this program, which is the
+//! application behind the proxy (see `cluster/app.rs`).
 //!
 //! `cargo test -p agent --test cluster [FILTER]`
 
@@ -12,9 +13,15 @@
 
 /// The parts lie in the folder of this name.
 mod cluster {
+    pub(crate) mod account;
     pub(crate) mod agent;
+    pub(crate) mod app;
+    pub(crate) mod authority;
     pub(crate) mod cases;
+    pub(crate) mod client;
+    pub(crate) mod image;
     pub(crate) mod kernel;
+    pub(crate) mod load;
     pub(crate) mod page;
     pub(crate) mod recorder;
     pub(crate) mod relay;
@@ -28,6 +35,7 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::cluster::app;
 use crate::cluster::cases;
 use crate::cluster::suite::Suite;
 use crate::cluster::tool::Tool;
@@ -36,6 +44,15 @@ use crate::cluster::tool::Tool;
 const THREADS: usize = 8;
 
 fn main() -> ExitCode {
+    if let Some(delay) = app::wanted() {
+        return match app::serve(delay) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("app: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut arguments = Arguments::from_args();
     let shared: Arc<OnceLock<Suite>> = Arc::default();
     let trials: Vec<Trial> = cases::ALL

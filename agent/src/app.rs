@@ -39,6 +39,10 @@ use crate::tick::{Cycle, Ticks};
 const GRACE: Duration = Duration::from_secs(10);
 /// The sampling thread's stack. A tick recurses nowhere; what is never touched costs nothing anyway.
 const STACK: usize = 1 << 20;
+/// Where the addresses of `/metrics` are written.
+pub(crate) const LISTEN: &str = "with --listen";
+/// Where the proxy's addresses are written.
+pub(crate) const PROXY_LISTEN: &str = "under proxy.listen";
 /// How long after the first list an include pattern may stay without a match before that is worth a word.
 const MATCHED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -55,9 +59,16 @@ pub fn run(launch: &Launch) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         Signals::install()?
             .around(async |stop| {
-                let listeners = bind(&settings.listen).await?;
+                let listeners = bind(&settings.listen, LISTEN).await?;
+                let stats = Stats::default();
+                let proxy = settings.proxy.as_ref();
+                let proxy = proxy
+                    .map(|proxy| Bound::open(proxy, &settings.node, &stats, PROXY_LISTEN))
+                    .transpose()?;
                 let client = connect(&settings).await?;
-                Agent { settings: &settings, client, listeners, watched }.run(stop).await
+                let beside = Vec::new();
+                let settings = &settings;
+                Agent { settings, client, listeners, stats, proxy, watched, beside }.run(stop).await
             })
             .await
     })
@@ -110,28 +121,31 @@ fn told(error: &dyn std::error::Error) -> String {
     told
 }
 
-/// Binds every address, or says which one cannot be and why.
+/// Binds every address, or says which one cannot be and why; `place` is where another can be written.
 ///
 /// # Errors
 /// When an address is taken, not this machine's, or needs a right.
-pub(crate) async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> {
+pub(crate) async fn bind(
+    addresses: &[SocketAddr],
+    place: &str,
+) -> anyhow::Result<Vec<TcpListener>> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         let listener =
-            TcpListener::bind(address).await.map_err(|error| refused(*address, error))?;
+            TcpListener::bind(address).await.map_err(|error| refused(*address, error, place))?;
         info!(address = %listener.local_addr()?, "listening");
         listeners.push(listener);
     }
     Ok(listeners)
 }
 
-/// What a failed bind means and what to do about it.
-pub(crate) fn refused(address: SocketAddr, error: io::Error) -> anyhow::Error {
+/// What a failed bind means and what to do about it; `place` is where another address can be written.
+pub(crate) fn refused(address: SocketAddr, error: io::Error, place: &str) -> anyhow::Error {
     let port = address.port();
     let fix = match error.kind() {
         io::ErrorKind::AddrInUse => {
             format!(
-                "something else listens there (see ss -ltnp sport = :{port}); stop it, or choose another address with --listen"
+                "something else listens there (see ss -ltnp sport = :{port}); stop it, or choose another address {place}"
             )
         }
         io::ErrorKind::AddrNotAvailable => {
@@ -140,7 +154,7 @@ pub(crate) fn refused(address: SocketAddr, error: io::Error) -> anyhow::Error {
         io::ErrorKind::PermissionDenied => {
             "ports below 1024 need a right; choose a higher one".to_owned()
         }
-        _ => "choose another address with --listen".to_owned(),
+        _ => format!("choose another address {place}"),
     };
     anyhow!(error).context(format!("cannot listen on {address}: {fix}"))
 }
@@ -168,9 +182,18 @@ pub(crate) struct Agent<'a> {
     pub(crate) client: Option<Client>,
     /// Bound already, so that a taken port is known before anything starts.
     pub(crate) listeners: Vec<TcpListener>,
+    /// What the server counts of itself.
+    pub(crate) stats: Stats,
+    /// The proxy, if there is to be one; bound as well, and made with the same counts.
+    pub(crate) proxy: Option<Bound>,
     /// The file to watch, if there is one.
     pub(crate) watched: Option<Watched>,
+    /// What else is to run, started last.
+    pub(crate) beside: Vec<Beside>,
 }
+
+/// Starts what runs beside the agent and ends with it.
+pub(crate) type Beside = Box<dyn FnOnce(&mut Tasks)>;
 
 impl Agent<'_> {
     /// Runs until `stop`.
@@ -183,13 +206,8 @@ impl Agent<'_> {
         }
         let mut tasks = Tasks::default();
         let mut contributors: Vec<Box<dyn Contribute>> = Vec::new();
-        let stats = Stats::default();
-        contributors.push(Box::new(stats.clone()));
-        let proxy = match &self.settings.proxy {
-            Some(proxy) => Some(Bound::open(proxy, &self.settings.node, stats.scrapes())?),
-            None => None,
-        };
-        let watched = self.watched.take();
+        contributors.push(Box::new(self.stats.clone()));
+        let (proxy, watched) = (self.proxy.take(), self.watched.take());
         let mut proxy =
             proxy.map(|bound| bound.start(&mut tasks, &mut contributors, watched)).transpose()?;
         let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
@@ -199,7 +217,11 @@ impl Agent<'_> {
         let ticks = self.sample(&mut tasks, metadata, contributors)?;
         let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();
         let readiness = readiness(ticks.clone(), health, proxy);
-        self.serve(&mut tasks, ticks, readiness, stats);
+        let beside = std::mem::take(&mut self.beside);
+        self.serve(&mut tasks, ticks, readiness);
+        for start in beside {
+            start(&mut tasks);
+        }
         tasks.finish(stop.cancelled_owned(), grace).await
     }
 
@@ -267,13 +289,13 @@ impl Agent<'_> {
         Ok(ticks)
     }
 
-    fn serve(self, tasks: &mut Tasks, ticks: Ticks, readiness: Readiness, stats: Stats) {
+    fn serve(self, tasks: &mut Tasks, ticks: Ticks, readiness: Readiness) {
         let defaults = server::Settings::default();
         let settings = server::Settings {
             stuck_after: defaults.stuck_after.max(3 * self.settings.interval),
             ..defaults
         };
-        let server = Server::new(settings, ticks, readiness, stats);
+        let server = Server::new(settings, ticks, readiness, self.stats);
         tasks.start(Stage::Serve, "server", |stop| server.run(self.listeners, stop));
     }
 }
@@ -346,7 +368,7 @@ mod tests {
     async fn a_taken_port_is_named_with_the_fix() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
-        let text = format!("{:#}", bind(&[address]).await.unwrap_err());
+        let text = format!("{:#}", bind(&[address], LISTEN).await.unwrap_err());
         assert!(
             text.starts_with(&format!("cannot listen on {address}: something else listens there")),
             "{text}"
@@ -356,7 +378,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_another_machine_is_told_apart() {
-        let text = format!("{:#}", bind(&["192.0.2.1:0".parse().unwrap()]).await.unwrap_err());
+        let text =
+            format!("{:#}", bind(&["192.0.2.1:0".parse().unwrap()], LISTEN).await.unwrap_err());
         assert!(text.contains("no address of this machine"), "{text}");
     }
 }

@@ -5,9 +5,11 @@
 
 mod api;
 mod kernel;
+mod proxy;
 mod report;
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use serde::Serialize;
@@ -81,7 +83,8 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     findings.extend(kernel::findings(&settings));
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
-        findings.extend(listening(&settings.listen).await);
+        findings.extend(listening("listen", &settings.listen, app::LISTEN).await);
+        findings.extend(proxy::findings(&settings).await);
     });
     let text = match flags.output {
         Output::Table => report::table(&findings, logs::has_colours(&io::stdout())),
@@ -98,15 +101,13 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     }
 }
 
-/// Binds each address for a moment.
-async fn listening(addresses: &[std::net::SocketAddr]) -> Vec<Finding> {
+/// Binds each address for a moment; `place` is where another can be written.
+async fn listening(what: &'static str, addresses: &[SocketAddr], place: &str) -> Vec<Finding> {
     let mut findings = Vec::new();
     for address in addresses {
-        findings.push(match app::bind(&[*address]).await {
-            Ok(_) => Finding::ok("listen", format!("{address} is free")),
-            Err(error) => {
-                Finding::failed("listen", error.root_cause().to_string(), error.to_string())
-            }
+        findings.push(match app::bind(&[*address], place).await {
+            Ok(_) => Finding::ok(what, format!("{address} is free")),
+            Err(error) => Finding::failed(what, error.root_cause().to_string(), error.to_string()),
         });
     }
     findings

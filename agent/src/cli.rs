@@ -88,7 +88,8 @@ pub enum Command {
     ///
     /// Needs no cluster and no configuration. As root it makes cgroups of its own (removed when it ends)
     /// and runs a handful of small processes in them: one that is throttled, one whose memory drifts
-    /// towards its limit, a few that just work.
+    /// towards its limit, a few that just work. Some 30 requests a second go to the HTTP apps among them,
+    /// through the proxy, which measures each pod.
     Demo(Demo),
     /// Show the containers of a running agent as a table
     Top(Top),
@@ -195,6 +196,9 @@ pub struct Demo {
     /// Address for /metrics; when the default is taken, another port is used
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
+    /// Address of the proxy; when the default 127.0.0.1:8080 is taken, another port is used
+    #[arg(long, value_name = "ADDR")]
+    pub proxy_listen: Option<SocketAddr>,
     /// Time between two samples, such as 2s
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = humantime::parse_duration)]
     pub interval: Duration,
@@ -235,6 +239,9 @@ pub enum Sort {
 /// `podmeter demo-worker`: reads a line from its stdin before it starts, ends when stdin closes.
 #[derive(Args, Clone, Debug)]
 pub struct Worker {
+    /// Where an HTTP app listens.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
     /// What it does.
     #[command(subcommand)]
     pub job: Job,
@@ -261,7 +268,7 @@ pub enum Job {
         #[arg(long)]
         step: usize,
     },
-    /// Answers HTTP requests on a port of the kernel's choice, which it prints on stdout.
+    /// Answers HTTP requests, once it has printed where it listens.
     Http {
         /// Milliseconds before each answer.
         #[arg(long)]
@@ -269,6 +276,9 @@ pub enum Job {
         /// MiB to hold besides.
         #[arg(long, default_value_t = 0)]
         hold: usize,
+        /// One answer in so many is 500; none at 0.
+        #[arg(long, default_value_t = 0)]
+        errors: u64,
     },
 }
 

@@ -3,6 +3,6 @@
 pub mod prometheus;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 #[cfg(test)]
 mod reference;

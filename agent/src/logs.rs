@@ -21,13 +21,13 @@ pub fn start(settings: &LogSettings) {
     drop(started);
 }
 
-/// The filter asked for, less what kube says at level error of each failed request: the watch tells the
-/// same once, with the fix. A filter that names kube gets those lines too.
+/// The filter asked for, less what libraries say of single requests: kube at level error of each that failed, where
+/// the watch tells the same once, with the fix; h2 at level warn of each client that floods it, who could fill the
+/// log that way. A filter that names them gets those lines too.
 fn filter(asked: &str) -> String {
-    if asked.contains("kube") {
-        return asked.to_owned();
-    }
-    format!("{asked},kube_client::client::builder=off")
+    let quiet = [("kube", "kube_client::client::builder=off"), ("h2", "h2=error")];
+    let more = quiet.iter().filter(|(name, _)| !asked.contains(name)).map(|(_, less)| *less);
+    std::iter::once(asked).chain(more).collect::<Vec<_>>().join(",")
 }
 
 /// Whether colours may be written: to a terminal only, and not against `NO_COLOR` (<https://no-color.org>).

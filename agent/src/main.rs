@@ -22,6 +22,6 @@ fn run(cli: &Cli) -> anyhow::Result<()> {
         Command::Check(flags) => check::run(flags),
         Command::Demo(flags) => demo::run(flags),
         Command::Top(flags) => top::run(flags),
-        Command::DemoWorker(worker) => demo::worker::run(&worker.job),
+        Command::DemoWorker(worker) => demo::worker::run(worker),
     }
 }

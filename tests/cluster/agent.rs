@@ -1,5 +1,6 @@
 //! The program itself, as a process.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -9,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustls::ClientConfig;
 
+use crate::cluster::client::Target;
 use crate::cluster::page::Page;
 use crate::cluster::wait;
 
@@ -20,6 +23,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub(crate) struct Agent {
     child: Child,
     address: SocketAddr,
+    /// Where the proxy listens for HTTP and for HTTPS, where there is one.
+    proxy: Option<(SocketAddr, SocketAddr)>,
     log: Arc<Mutex<String>>,
 }
 
@@ -48,10 +53,22 @@ pub(crate) fn program() -> Command {
 impl Agent {
     /// `podmeter run` with this way to the API server, sampling every second.
     pub(crate) fn start(kubeconfig: &Path) -> Self {
+        Self::launch(kubeconfig, &[])
+    }
+
+    /// The same with a configuration file that has a proxy with a plain and a secure address.
+    pub(crate) fn proxying(kubeconfig: &Path, config: &Path) -> Self {
+        let mut agent = Self::launch(kubeconfig, &["--config".as_ref(), config.as_os_str()]);
+        agent.proxy = Some((agent.listener("tls=false"), agent.listener("tls=true")));
+        agent
+    }
+
+    fn launch(kubeconfig: &Path, flags: &[&OsStr]) -> Self {
         let mut child = program()
             .args(["run", "--node", "node1", "--listen", "127.0.0.1:0", "--interval", "1s"])
             .args(["--log", "info", "--kubeconfig"])
             .arg(kubeconfig)
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -71,9 +88,32 @@ impl Agent {
                 panic!("the agent ended with {status}:\n{log}");
             }
             let line = log.lines().find(|line| line.contains("listening"))?;
-            line.split("address=").nth(1)?.split_whitespace().next()?.parse().ok()
+            logged(line, "address=")
         });
-        Self { child, address, log }
+        Self { child, address, proxy: None, log }
+    }
+
+    /// Where the proxy listens, by what else is on that line of the log.
+    fn listener(&self, kind: &str) -> SocketAddr {
+        wait::until("the proxy logs its addresses", Duration::from_secs(20), || {
+            let log = self.log();
+            let line = log
+                .lines()
+                .find(|line| line.contains("the proxy listens") && line.contains(kind))?;
+            logged(line, "proxy=")
+        })
+    }
+
+    /// Plain HTTP through the proxy.
+    pub(crate) fn http(&self, host: &str) -> Target {
+        let (address, _) = self.proxy.expect("it has a proxy");
+        Target { address, host: host.to_owned(), tls: None }
+    }
+
+    /// HTTPS through the proxy.
+    pub(crate) fn https(&self, host: &str, tls: Arc<ClientConfig>) -> Target {
+        let (_, address) = self.proxy.expect("it has a proxy");
+        Target { address, host: host.to_owned(), tls: Some(tls) }
     }
 
     /// What it logged so far.
@@ -133,6 +173,11 @@ impl Agent {
         }
         panic!("the agent does not end:\n{}", self.log());
     }
+}
+
+/// The address behind a field's name on a line of the log.
+fn logged(line: &str, field: &str) -> Option<SocketAddr> {
+    line.split(field).nth(1)?.split_whitespace().next()?.parse().ok()
 }
 
 impl Drop for Agent {

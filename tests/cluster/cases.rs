@@ -6,10 +6,12 @@ mod identity;
 mod life;
 mod network;
 mod outage;
+mod proxy;
 mod values;
 mod workloads;
 
 use crate::cluster::suite::Suite;
+use proxy::{certificates, classes, faults, revocation, rights, rollout, services, traffic};
 
 macro_rules! cases {
     ($($module:ident: $($name:ident)*;)*) => {
@@ -19,6 +21,26 @@ macro_rules! cases {
 }
 
 cases! {
+    rollout:
+        proxy_loses_no_request_while_pods_are_replaced
+        proxy_loses_no_get_when_pods_stop_without_a_pause
+        proxy_loses_no_get_when_pods_die_at_once;
+    faults:
+        proxy_serves_on_beside_a_bad_ingress_and_says_what_is_wrong;
+    services:
+        proxy_says_to_come_back_while_there_is_no_pod
+        proxy_finds_named_ports_and_counts_shared_pods_once;
+    classes:
+        proxy_serves_the_ingresses_of_its_class_alone;
+    certificates:
+        proxy_takes_a_rotated_certificate_and_keeps_the_last_good_one;
+    revocation:
+        proxy_cuts_a_client_whose_certificate_is_revoked_within_five_seconds;
+    traffic:
+        proxy_counts_each_request_under_the_pod_that_answered_it;
+    rights:
+        proxy_does_without_the_optional_rights
+        proxys_documented_rights_pass_the_check;
     workloads:
         pods_of_a_cron_job_are_named_after_it
         workload_of_every_kind_of_owner_is_named

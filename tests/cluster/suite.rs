@@ -1,25 +1,25 @@
 //! What all cases share: one cluster, one namespace, one agent; and how it is all left as it was found.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::cluster::account;
 use crate::cluster::agent::Agent;
+use crate::cluster::image;
 use crate::cluster::kernel::Container;
 use crate::cluster::recorder::Recorder;
 use crate::cluster::tool::Tool;
 use crate::cluster::wait;
 
-/// The image of every test container: busybox and a folder for files.
-const IMAGE: &str = "podmeter.test/busybox:1";
-/// Statically linked, from Debian's package `busybox-static`.
-const BUSYBOX: &str = "/bin/busybox";
+/// The class of Ingresses; its name is the namespace's.
+const CLASS: &str = include_str!("manifests/class.yaml");
+/// The agent's file.
+const PROXY: &str = include_str!("manifests/proxy.yaml");
 /// Longest wait for a pod to be made and started; eight cases share two cores.
 pub(crate) const START: Duration = Duration::from_secs(60);
 /// Longest wait for what takes a tick or two.
@@ -29,8 +29,10 @@ pub(crate) const SOON: Duration = Duration::from_secs(30);
 pub(crate) struct Suite {
     /// Scrapes the agent.
     pub(crate) recorder: Recorder,
-    /// The agent that most cases look at.
+    /// The agent that most cases look at, with a proxy, and with the rights that the repository's manifests grant.
     pub(crate) agent: Arc<Agent>,
+    /// The kubeconfig of an account with these rights.
+    pub(crate) rights: PathBuf,
     /// The cases' own namespace.
     pub(crate) namespace: Namespace,
     /// Where the kubelet looks for static pods.
@@ -51,14 +53,18 @@ impl Suite {
         let scratch = TempDir::new().expect("a temporary folder");
         let cluster = Cluster::up(tool);
         let static_pods = StaticPods::enable(&cluster.0, &scratch.path().join("static"));
-        make_image(&cluster.0, &scratch.path().join("image"));
+        image::make(&cluster.0, &scratch.path().join("image"));
         let namespace = Namespace::new(cluster.0.clone());
-        let agent = Arc::new(Agent::start(&cluster.0.kubeconfig));
+        let rights = rights(&cluster.0, &namespace.name, scratch.path());
+        let config = scratch.path().join("agent.yaml");
+        fs::write(&config, PROXY.replace("NAMESPACE", &namespace.name)).expect("it can be written");
+        let agent = Arc::new(Agent::proxying(&rights, &config));
         agent.ready();
         let recorder = Recorder::start(agent.clone());
         Self {
             recorder,
             agent,
+            rights,
             namespace,
             static_pods,
             applying: Mutex::default(),
@@ -127,6 +133,16 @@ impl Suite {
     }
 }
 
+/// The kubeconfig of an account with the rights that the repository's manifests grant; the class is made beside it.
+fn rights(tool: &Tool, namespace: &str, folder: &Path) -> PathBuf {
+    let name = format!("{namespace}-agent");
+    for manifest in [account::RIGHTS, account::PROXY_RIGHTS, CLASS] {
+        let manifest = account::granted(manifest, &name).replace("NAMESPACE", namespace);
+        tool.apply(namespace, &manifest);
+    }
+    account::kubeconfig(tool, namespace, &name, folder)
+}
+
 /// A cluster, taken down again if it was not up before.
 pub(crate) struct Cluster(Arc<Tool>, bool);
 
@@ -170,10 +186,13 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        for kind in ["clusterrolebinding", "clusterrole"] {
-            let names = [self.name.clone(), format!("{}-pods", self.name)];
-            let words = ["delete", kind, &names[0], &names[1], "--ignore-not-found"];
-            let _ = self.tool.try_kubectl(&words);
+        let kinds = "clusterrolebindings,clusterroles,ingressclasses";
+        let all = self.tool.try_kubectl(&["get", kinds, "-o", "name"]).unwrap_or_default();
+        let is_ours = |line: &&str| {
+            line.split_once('/').is_some_and(|(_, name)| name.starts_with(&self.name))
+        };
+        for line in all.lines().filter(is_ours) {
+            let _ = self.tool.try_kubectl(&["delete", line]);
         }
         if let Err(error) =
             self.tool.try_kubectl(&["delete", "namespace", &self.name, "--timeout=60s"])
@@ -218,25 +237,4 @@ impl Drop for StaticPods {
     fn drop(&mut self) {
         self.restart(&self.command);
     }
-}
-
-/// Packs busybox with a link for each of its commands.
-fn make_image(tool: &Tool, folder: &Path) {
-    if !Path::new(BUSYBOX).exists() {
-        let install = ["install", "-y", "-qq", "--no-install-recommends", "busybox-static"];
-        let out =
-            Command::new("apt-get").args(install).env("DEBIAN_FRONTEND", "noninteractive").output();
-        let done = out.is_ok_and(|out| out.status.success());
-        assert!(done, "no {BUSYBOX}, and package busybox-static cannot be installed");
-    }
-    let bin = folder.join("bin");
-    fs::create_dir_all(&bin).expect("a folder");
-    fs::create_dir_all(folder.join("tmp")).expect("a folder");
-    fs::copy(BUSYBOX, bin.join("busybox")).expect("busybox is copied");
-    let list = Command::new(BUSYBOX).arg("--list").output().expect("busybox runs");
-    for name in String::from_utf8_lossy(&list.stdout).lines().filter(|name| *name != "busybox") {
-        symlink("busybox", bin.join(name)).expect("a link");
-    }
-    let place = |name: &str| format!("{}=/{name}", folder.join(name).display());
-    tool.run(&["image", IMAGE, r#"["/bin/sh"]"#, &place("bin"), &place("tmp")]);
 }

@@ -154,6 +154,19 @@ impl<S: Read + Write> Client<S> {
         self.rest.drain(..bytes).collect()
     }
 
+    /// For the other end of such a connection: whether a request came, which has no body.
+    pub(crate) fn request_came(&mut self) -> bool {
+        let mut buffer = [0; 16 << 10];
+        while end(&self.rest).is_none() {
+            match self.stream.read(&mut buffer) {
+                Ok(length @ 1..) => self.rest.extend_from_slice(&buffer[..length]),
+                _ => return false,
+            }
+        }
+        self.rest.clear();
+        true
+    }
+
     fn line(&mut self) -> String {
         let end = loop {
             match self.rest.windows(2).position(|two| two == b"\r\n") {

@@ -7,7 +7,6 @@ use crate::pod::Pod;
 /// Lines of YAML. Everything but the routes and the Services has a default that suits most tests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
-    top: Vec<String>,
     proxy: Vec<String>,
     services: Vec<String>,
     routes: Vec<String>,
@@ -24,12 +23,6 @@ impl Config {
     /// Sends everything to these addresses.
     pub(crate) fn at(addresses: &[SocketAddr]) -> Self {
         Self::default().service_at("web", addresses).route("name: all, backends: [web]")
-    }
-
-    /// A key beside `proxy`.
-    pub(crate) fn top(mut self, line: &str) -> Self {
-        self.top.push(line.to_owned());
-        self
     }
 
     /// A key of `proxy`.
@@ -75,10 +68,7 @@ impl Config {
                 text += &[indent, line, "\n"].concat();
             }
         };
-        if self.top.iter().all(|line| !line.starts_with("interval")) {
-            line("", "interval: 1s");
-        }
-        self.top.iter().for_each(|of_top| line("", of_top));
+        line("", "interval: 1s");
         line("", "proxy:");
         line("  ", "listen: [\"127.0.0.1:0\"]");
         if self.is_secure {
@@ -97,7 +87,9 @@ impl Config {
             if !mappings.is_empty() {
                 line("  ", key);
             }
-            mappings.iter().for_each(|mapping| line("    ", &format!("- {{{mapping}}}")));
+            for mapping in mappings {
+                line("    ", &format!("- {{{mapping}}}"));
+            }
         }
         text
     }

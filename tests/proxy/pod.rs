@@ -200,7 +200,8 @@ impl Link {
         self.stream.write_all(text.as_ref()).is_ok()
     }
 
-    fn line(&mut self) -> Option<String> {
+    /// The next line, with its end.
+    pub(crate) fn line(&mut self) -> Option<String> {
         loop {
             if let Some(at) = self.rest.windows(2).position(|two| two == b"\r\n") {
                 return String::from_utf8(self.rest.drain(..at + 2).collect()).ok();

@@ -20,10 +20,11 @@ fn talking(bytes: usize) -> (Pod, Arc<AtomicUsize>) {
     let said = Arc::new(AtomicUsize::new(0));
     let of_pod = said.clone();
     let pod = Pod::new(move |link| {
+        let piece = vec![b'x'; PIECE];
         while link.read().is_some() {
             link.say(format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n"));
             for _ in 0..bytes / PIECE {
-                if !link.say([b'x'; PIECE]) {
+                if !link.say(&piece) {
                     return;
                 }
                 of_pod.fetch_add(PIECE, Relaxed);
@@ -69,9 +70,9 @@ fn a_large_body_goes_up_without_being_held() {
     let mut client = proxy.connect();
     let before = proxy.resident();
     client.send(with("PUT", "/", &format!("Content-Length: {LARGE}\r\n")));
-    let mut most = 0;
+    let (mut most, piece) = (0, vec![b'y'; PIECE]);
     for _ in 0..LARGE / PIECE {
-        client.send([b'y'; PIECE]);
+        client.send(&piece);
         most = most.max(proxy.resident());
     }
     assert_eq!(client.answer().text(), "ok");

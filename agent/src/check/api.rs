@@ -5,16 +5,19 @@ use std::time::Duration;
 use collector::api::health::Feed;
 use collector::pods::access::{self, Access, Right};
 use collector::pods::watch;
+use collector::proxy::discovery;
+use collector::proxy::route::{Action, Route};
 
 use super::Finding;
 use crate::app;
-use crate::config::{Settings, Source};
+use crate::config::{Proxy, Settings, Source};
+use crate::proxy::run;
 
 /// Longest wait for all requests together.
 const WAIT: Duration = Duration::from_secs(30);
 
 /// What to do where a request fails for another reason than its right; which one, the finding says.
-const OTHERWISE: &str = "see the reason above; no right is known to be missing";
+pub(super) const OTHERWISE: &str = "see the reason above; no right is known to be missing";
 
 pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
     if settings.source == Source::Standalone {
@@ -43,7 +46,11 @@ pub(super) async fn findings(settings: &Settings) -> Vec<Finding> {
 async fn rights(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let watching = app::watching(settings)?;
     let Some(client) = app::connect(settings).await? else { return Ok(Vec::new()) };
-    let rights = access::check(&client, &watching).await?;
+    let mut rights = access::check(&client, &watching).await?;
+    if let Some(proxy) = settings.proxy.as_ref().filter(|proxy| learns(proxy)) {
+        let learning = run::learning(settings, proxy, watching.rules.clone());
+        rights.extend(discovery::access(&client, &learning).await);
+    }
     let can_list = rights.iter().any(|right| {
         right.verb == "list" && right.feed == Feed::Pods && right.access == Access::Allowed
     });
@@ -67,6 +74,17 @@ async fn rights(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
         });
     }
     Ok(findings)
+}
+
+/// Whether the API server has anything for this proxy; one of addresses in the file alone asks it nothing.
+pub(super) fn learns(proxy: &Proxy) -> bool {
+    let is_of_cluster = |route: &Route| match &route.action {
+        Action::Forward(services) => services.iter().any(|(key, _)| !key.namespace.is_empty()),
+        Action::Redirect(_) => false,
+    };
+    proxy.ingress_class.is_some()
+        || proxy.routes.iter().any(is_of_cluster)
+        || run::authorities(&proxy.settings.tls).is_some()
 }
 
 /// Without the pods there are no names; without the rest a part is missing.

@@ -1,8 +1,7 @@
-//! What the demo's cluster looks like: three applications, nine pods, and what each process does.
+//! What the demo's cluster looks like: three applications, nine pods, what each process does, and the hosts
+//! that lead to them.
 //!
-//! Data and its translation into the API's words; nothing is started here.
-
-use serde_json::{Value, json};
+//! Data only: [`super::objects`] says it in the API's words, and [`super::kubelet`] starts it.
 
 use crate::cli::Job;
 
@@ -10,6 +9,9 @@ use crate::cli::Job;
 pub const MI: u64 = 1 << 20;
 /// The only node there is.
 pub const NODE: &str = "demo";
+
+/// The `IngressClass` of the demo's Ingresses.
+pub const CLASS: &str = "podmeter";
 
 /// One pod with one container.
 #[derive(Clone, Debug)]
@@ -56,128 +58,38 @@ impl Plan {
     pub fn parent(&self) -> &'static str {
         if self.is_guaranteed() { "kubepods" } else { "kubepods/burstable" }
     }
+}
 
-    fn owner_reference(&self) -> Value {
-        let (kind, name) = self.owner;
-        let (kind, name) = match (kind, self.suffix.split_once('-')) {
-            ("Deployment", Some((hash, _))) => ("ReplicaSet", format!("{name}-{hash}")),
-            _ => (kind, name.to_owned()),
-        };
-        json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": super::tree::uuid(), "controller": true, "blockOwnerDeletion": true})
+/// What is reachable of an application: a Service before its HTTP pods, and an Ingress for its host.
+#[derive(Clone, Copy, Debug)]
+pub struct Front {
+    /// Namespace and name of the host before `.demo`.
+    pub application: &'static str,
+    /// The Service's name; its pods are those with this label `component`.
+    pub component: &'static str,
+    /// Paths of the Ingress, each for all that lies below it. Others have no route.
+    pub paths: &'static [&'static str],
+}
+
+/// One for each application.
+pub const FRONTS: [Front; 3] = [
+    Front { application: "shop", component: "checkout", paths: &["/cart", "/orders"] },
+    Front { application: "billing", component: "payments", paths: &["/payments", "/export"] },
+    Front { application: "search", component: "query", paths: &["/"] },
+];
+
+impl Front {
+    /// The host that clients ask for.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.demo", self.application)
     }
 
-    fn labels(&self) -> Value {
-        let mut labels = json!({
-            "application": self.application, "component": self.component, "role": self.role, "version": self.version,
-        });
-        match (self.owner.0, self.suffix.split_once('-')) {
-            ("Deployment", Some((hash, _))) => labels["pod-template-hash"] = hash.into(),
-            _ => labels["apps.kubernetes.io/pod-index"] = self.suffix.into(),
-        }
-        labels
+    /// Whether the pod is behind the Service.
+    #[must_use]
+    pub fn has(&self, plan: &Plan) -> bool {
+        plan.application == self.application && plan.component == self.component
     }
-}
-
-/// How the one container of a pod is doing.
-#[derive(Clone, Debug)]
-pub struct State {
-    /// `metadata.uid`.
-    pub uid: String,
-    /// The pod's address; made up, the processes share the machine's network.
-    pub ip: String,
-    /// When it was made, RFC 3339.
-    pub created: String,
-    /// The running container and since when; `None` between two.
-    pub running: Option<(String, String)>,
-    /// Restarts so far.
-    pub restarts: u32,
-    /// How the container before ended.
-    pub last: Option<Ended>,
-}
-
-/// How a container ended.
-#[derive(Clone, Debug)]
-pub struct Ended {
-    /// Its id.
-    pub id: String,
-    /// `OOMKilled`, `Error` or `Completed`.
-    pub reason: &'static str,
-    /// As the runtime reports it: 128 and the signal, if there was one.
-    pub code: i32,
-    /// RFC 3339.
-    pub started: String,
-    /// RFC 3339.
-    pub finished: String,
-}
-
-impl Ended {
-    fn json(&self) -> Value {
-        json!({"terminated": {
-            "containerID": format!("containerd://{}", self.id), "reason": self.reason, "exitCode": self.code,
-            "startedAt": self.started, "finishedAt": self.finished,
-        }})
-    }
-}
-
-/// The Pod object.
-#[must_use]
-pub fn pod(plan: &Plan, state: &State) -> Value {
-    let amounts = |(cpu, memory): (u64, u64)| {
-        let mut amounts = json!({"memory": format!("{}Mi", memory / MI)});
-        if cpu > 0 {
-            amounts["cpu"] = format!("{cpu}m").into();
-        }
-        amounts
-    };
-    let ready = state.running.is_some();
-    let condition = |kind: &str, is: bool| json!({"type": kind, "status": if is { "True" } else { "False" }, "lastTransitionTime": state.created});
-    let resources = json!({"requests": amounts(plan.requests), "limits": amounts(plan.limits)});
-    json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {
-            "name": plan.name(), "namespace": plan.application, "uid": state.uid, "creationTimestamp": state.created,
-            "labels": plan.labels(), "annotations": {"team": plan.team}, "ownerReferences": [plan.owner_reference()],
-        },
-        "spec": {
-            "nodeName": NODE,
-            "containers": [{"name": plan.component, "image": "podmeter/demo", "resources": resources}],
-        },
-        "status": {
-            "phase": "Running", "qosClass": if plan.is_guaranteed() { "Guaranteed" } else { "Burstable" },
-            "podIP": state.ip, "hostIP": "127.0.0.1", "startTime": state.created,
-            "conditions": [condition("PodScheduled", true), condition("Ready", ready)],
-            "containerStatuses": [container_status(plan, state, &resources)],
-        },
-    })
-}
-
-fn container_status(plan: &Plan, state: &State, resources: &Value) -> Value {
-    let now = match &state.running {
-        Some((_, since)) => json!({"running": {"startedAt": since}}),
-        None => json!({"waiting": {"reason": "CrashLoopBackOff"}}),
-    };
-    let id = state.running.as_ref().map(|(id, _)| id).or(state.last.as_ref().map(|last| &last.id));
-    json!({
-        "name": plan.component, "image": "podmeter/demo", "imageID": "",
-        "containerID": id.map(|id| format!("containerd://{id}")),
-        "ready": state.running.is_some(), "started": state.running.is_some(), "restartCount": state.restarts,
-        "state": now, "lastState": state.last.as_ref().map_or_else(|| json!({}), Ended::json), "resources": resources,
-    })
-}
-
-/// The Node object: what the machine has, less a little.
-#[must_use]
-pub fn node(cpus: usize, memory: u64) -> Value {
-    let amounts = |memory: u64| json!({"cpu": cpus.to_string(), "memory": format!("{}Ki", memory / 1024), "pods": "110"});
-    json!({
-        "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": NODE, "uid": super::tree::uuid()},
-        "spec": {},
-        "status": {
-            "capacity": amounts(memory), "allocatable": amounts(memory - memory / 16),
-            "conditions": [{"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "False"}],
-        },
-    })
 }
 
 /// The nine pods.
@@ -198,7 +110,7 @@ fn api(application: &'static str, team: &'static str, component: &'static str) -
         suffix: "0",
         requests: (50, 32 * MI),
         limits: (200, 64 * MI),
-        job: Job::Http { delay: 20, hold: 4 },
+        job: Job::Http { delay: 20, hold: 4, errors: 0 },
         remark: None,
     }
 }
@@ -214,7 +126,8 @@ fn shop() -> [Plan; 4] {
             version: "canary",
             owner: ("Deployment", "shop-checkout-canary"),
             suffix: "6f9d8b7c49-q7m2n",
-            job: Job::Http { delay: 120, hold: 8 },
+            job: Job::Http { delay: 120, hold: 8, errors: 0 },
+            remark: Some("takes 120 ms for an answer, and the stable version 20 ms"),
             ..checkout.clone()
         },
         Plan {
@@ -246,7 +159,7 @@ fn billing() -> [Plan; 3] {
     let payments = Plan {
         owner: ("Deployment", "billing-payments"),
         suffix: "58b7c9d6f4-j5w9c",
-        job: Job::Http { delay: 5, hold: 4 },
+        job: Job::Http { delay: 5, hold: 4, errors: 0 },
         ..api("billing", "payments", "payments")
     };
     [
@@ -280,7 +193,8 @@ fn search() -> [Plan; 2] {
     let query = Plan {
         owner: ("Deployment", "search-query"),
         suffix: "7b5d8f9c64-k6n2r",
-        job: Job::Http { delay: 40, hold: 8 },
+        job: Job::Http { delay: 40, hold: 8, errors: 25 },
+        remark: Some("answers one request in 25 with 500"),
         ..api("search", "discovery", "query")
     };
     [
@@ -292,6 +206,7 @@ fn search() -> [Plan; 2] {
             requests: (150, 48 * MI),
             limits: (300, 96 * MI),
             job: Job::Burn { cores: 0.12, hold: 24 },
+            remark: None,
             ..query.clone()
         },
         query,
@@ -312,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn every_http_pod_is_behind_one_service_and_no_other_pod_is() {
+        for plan in plans() {
+            let fronts = FRONTS.iter().filter(|front| front.has(&plan)).count();
+            assert_eq!(fronts, usize::from(matches!(plan.job, Job::Http { .. })), "{plan:?}");
+        }
+        let shop = plans().into_iter().filter(|plan| FRONTS[0].has(plan));
+        let versions: HashSet<_> = shop.map(|plan| plan.version).collect();
+        assert_eq!(versions, HashSet::from(["stable", "canary"]));
+    }
+
+    #[test]
     fn whole_demo_stays_within_its_budget() {
         let memory: u64 = plans().iter().map(|plan| plan.limits.1).sum();
         assert!(memory < 640 * MI, "limits are what a worst case could hold");
@@ -326,27 +252,5 @@ mod tests {
             })
             .sum();
         assert!(cores < 0.6, "{cores}");
-    }
-
-    #[test]
-    fn replica_set_carries_the_hash_that_the_pods_name_has() {
-        for plan in plans().iter().filter(|plan| plan.owner.0 == "Deployment") {
-            let pod = pod(
-                plan,
-                &State {
-                    uid: String::new(),
-                    ip: String::new(),
-                    created: String::new(),
-                    running: None,
-                    restarts: 0,
-                    last: None,
-                },
-            );
-            let hash = pod["metadata"]["labels"]["pod-template-hash"].as_str().unwrap();
-            assert_eq!(
-                pod["metadata"]["ownerReferences"][0]["name"],
-                format!("{}-{hash}", plan.owner.1)
-            );
-        }
     }
 }

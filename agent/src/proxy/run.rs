@@ -4,8 +4,9 @@
 //! connection and lets the present requests end.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -29,6 +30,7 @@ use super::reload::Reload;
 use crate::app::refused;
 use crate::cli::Launch;
 use crate::config::{self, Host, Loaded};
+use crate::server;
 use crate::server::health::Check;
 use crate::tasks::{Stage, Tasks};
 
@@ -73,18 +75,20 @@ pub(crate) struct Running {
 }
 
 impl Bound {
-    /// Binds the sockets and reads the PEM files. `scrapes` counts what is served of `/metrics`.
+    /// Binds the sockets and reads the PEM files. `scrapes` counts what is served of `/metrics`; `place` is where
+    /// another address than a taken one can be written.
     ///
     /// # Errors
     /// When an address or a file cannot be used.
     pub(crate) fn open(
         config: &config::Proxy,
         node: &Arc<str>,
-        scrapes: Arc<AtomicU64>,
+        scrapes: &server::Stats,
+        place: &str,
     ) -> anyhow::Result<Self> {
         let settings = &config.settings;
         let workers = start::workers(settings);
-        let stats = Stats::new(node, workers, settings.limits.series, scrapes);
+        let stats = Stats::new(node, workers, settings.limits.series, scrapes.scrapes());
         let log = settings.access_log.as_ref();
         let log = log.map(|log| AccessLog::open(log, workers)).transpose()?;
         let mut awaited = BTreeSet::from([Source::File]);
@@ -92,7 +96,9 @@ impl Bound {
         let writes = log.as_ref().map(|(log, _)| log.clone());
         let proxy = Proxy::open(settings.clone(), stats.clone(), writes, awaited)
             .map_err(|error| match error {
-                start::Error::Bind(BindError { address, source }) => refused(address, source),
+                start::Error::Bind(BindError { address, source }) => {
+                    refused(address, source, place)
+                }
                 error => anyhow!(error),
             })
             .context("cannot start the proxy")?;
@@ -102,6 +108,11 @@ impl Bound {
         let mut files = Files::new(&settings.tls);
         check(&mut files, &*proxy.control())?;
         Ok(Self { proxy, files, stats, log, config: config.clone() })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.proxy.addresses().iter().map(|listening| listening.address)
     }
 
     /// Tells what the file says, and serves. What changes in the file later is told by [`Reload`].
@@ -191,14 +202,7 @@ impl Running {
         from: From<'_>,
     ) {
         let From { client, health, rules, settings, config } = from;
-        let settings = discovery::Settings {
-            node: settings.node.clone(),
-            ingress_class: config.ingress_class.clone(),
-            publish: config.publish.clone(),
-            rules,
-            authorities: authorities(&config.settings.tls),
-            pace: Pace::default(),
-        };
+        let settings = learning(settings, config, rules);
         let (discovery, status) = Discovery::new(client, settings, health, self.told.clone());
         contributors.push(Box::new(discovery::Observer::new(status.clone())));
         self.discovery = Some(status);
@@ -225,6 +229,22 @@ impl Running {
     fn is_complete(&self) -> bool {
         let is_discovered = self.discovery.as_ref().is_none_or(|status| status.is_ready());
         self.state.is_complete() && is_discovered
+    }
+}
+
+/// What the proxy looks for at the API server.
+pub(crate) fn learning(
+    settings: &config::Settings,
+    config: &config::Proxy,
+    rules: Rules,
+) -> discovery::Settings {
+    discovery::Settings {
+        node: settings.node.clone(),
+        ingress_class: config.ingress_class.clone(),
+        publish: config.publish.clone(),
+        rules,
+        authorities: authorities(&config.settings.tls),
+        pace: Pace::default(),
     }
 }
 

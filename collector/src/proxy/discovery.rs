@@ -116,6 +116,16 @@ impl Discovery {
         }
     }
 
+    /// Follows the server as [`Self::run`] does, until `enough`, and writes nothing there.
+    pub async fn look(self, enough: impl Future<Output = ()>) {
+        tokio::select! {
+            () = enough => {}
+            () = self.follow_all() => {}
+            () = self.notice_wanted() => {}
+            () = self.ask_for_slices() => {}
+        }
+    }
+
     /// Keeps a feed for each subject, and none for any other.
     async fn follow_all(&self) {
         let mut feeds: FuturesUnordered<Abortable<BoxFuture<'_, ()>>> = FuturesUnordered::new();

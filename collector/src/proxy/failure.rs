@@ -56,13 +56,4 @@ impl Failure {
     pub fn is_the_pods(self) -> bool {
         !matches!(self, Self::ClientGone | Self::RequestBody)
     }
-
-    /// Whether nothing can have reached the application.
-    #[must_use]
-    pub fn is_before_sending(self) -> bool {
-        matches!(
-            self,
-            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed | Self::Tls
-        )
-    }
 }

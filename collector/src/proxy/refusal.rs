@@ -78,7 +78,6 @@ refusals! {
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Every pod of the Service has as many requests as it may.";
     CircuitOpen "circuit_open" SERVICE_UNAVAILABLE "Every pod of the Service failed too often; they are given a pause.";
     NotReady "not_ready" SERVICE_UNAVAILABLE "The routes are not known yet.";
-    Draining "draining" SERVICE_UNAVAILABLE "This proxy is about to stop.";
 }
 
 #[cfg(test)]

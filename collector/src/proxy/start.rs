@@ -17,7 +17,7 @@ use super::forwarded::Trust;
 use super::guard::addresses::Connections;
 use super::listen::{self, BindError, Socket, Stop};
 use super::live::Registry;
-use super::route::Source;
+use super::route::{Origin, Source};
 use super::settings::Settings;
 use super::stats::Stats;
 use super::tls::{self, Acceptor};
@@ -171,6 +171,18 @@ impl State {
     pub fn connections(&self) -> usize {
         self.0.connections.open()
     }
+
+    /// Until when each certificate in force is good.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<(Origin, SystemTime)> {
+        self.0.acceptor.expiries()
+    }
+
+    /// Until when the revocation lists in force are good, by the one that ends first.
+    #[must_use]
+    pub fn revocation_lists(&self) -> Option<SystemTime> {
+        self.0.acceptor.revocation_expiry()
+    }
 }
 
 impl Contribute for State {
@@ -178,7 +190,7 @@ impl Contribute for State {
         let acceptor = &self.0.acceptor;
         snapshot.add(Series::ProxyConnections.into(), agent, None, self.connections() as f64);
         snapshot.add(Series::ProxyRevoked.into(), agent, None, acceptor.revoked() as f64);
-        for (origin, until) in acceptor.expiries() {
+        for (origin, until) in self.certificates() {
             let Ok(until) = until.duration_since(SystemTime::UNIX_EPOCH) else { continue };
             let labels = vec![
                 Label::own("namespace", origin.namespace),

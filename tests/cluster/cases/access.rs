@@ -1,15 +1,14 @@
 //! Rights, and the commands that answer once.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
 
+use crate::cluster::account;
 use crate::cluster::agent::{Agent, program};
 use crate::cluster::cases::identity::api;
 use crate::cluster::page::Page;
-use crate::cluster::relay;
 use crate::cluster::suite::{START, Suite};
 use crate::cluster::wait;
 
@@ -20,32 +19,7 @@ const USAGE: &str = "container_cpu_usage_seconds_total";
 /// A kubeconfig with the token of a service account of this name.
 fn reader(suite: &Suite, name: &str) -> PathBuf {
     suite.kubectl(&["create", "serviceaccount", name]);
-    // This Kubernetes keeps a token for each account; newer ones would be asked for one.
-    let secret = wait::until("its token", START, || {
-        let account =
-            suite.tool().object(&["-n", &suite.namespace.name, "serviceaccount", name])?;
-        account["secrets"][0]["name"].as_str().map(str::to_owned)
-    });
-    let token = suite.kubectl(&[
-        "get",
-        "secret",
-        &secret,
-        "-o",
-        "go-template={{.data.token | base64decode}}",
-    ]);
-    let tool = suite.tool();
-    let config = serde_json::json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "it",
-        "clusters": [{"name": "it", "cluster": {
-            "server": format!("https://{}", relay::server(&tool.kubeconfig)),
-            "certificate-authority": tool.dir.join("ca.crt"),
-        }}],
-        "users": [{"name": "it", "user": {"token": token}}],
-        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-    });
-    let file = suite.scratch.path().join(format!("{name}.kubeconfig"));
-    fs::write(&file, config.to_string()).expect("it can be written");
-    file
+    account::kubeconfig(suite.tool(), &suite.namespace.name, name, suite.scratch.path())
 }
 
 fn command(name: &str, kubeconfig: &Path, flags: &[&str]) -> Output {

@@ -147,6 +147,5 @@ fn ends_the_connection(refusal: Refusal) -> bool {
                 | Refusal::BodyTimeout
                 | Refusal::BodyTooLarge
                 | Refusal::Connect
-                | Refusal::Draining
         )
 }

@@ -89,7 +89,7 @@ impl Attempt {
         self.end(Outcome::Failed(failure, self.status));
     }
 
-    /// It told nothing of the pod: a kept connection that the pod had closed before anything was sent.
+    /// It told nothing of the pod: a kept connection that the pod closed before it answered.
     pub(crate) fn forget(mut self) {
         self.has_ended = true;
         self.busy.backend().stats.abandoned(self.worker.index);

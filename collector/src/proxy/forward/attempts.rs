@@ -235,6 +235,12 @@ impl Attempts<'_> {
                 // Seldom needed and large, as above.
                 let sent = self.in_time(self.send_otherwise(way, request));
                 match Box::pin(sent).await {
+                    // Not counted by the library that speaks HTTP/2.
+                    Ok(Ok(answer))
+                        if answer.headers().len() > self.worker.settings().limits.headers =>
+                    {
+                        Err(late(Failure::ResponseHeaders))
+                    }
                     Ok(Ok(answer)) => Ok((answer, None)),
                     Ok(Err((unsent, fault))) => {
                         *slot = copy;

@@ -39,14 +39,12 @@ const SEND_BUFFER: usize = 128 << 10;
 
 /// Drives a connection to its end; once it is to be drained, to the end of its present requests.
 macro_rules! graceful {
-    ($served:ident, $drain:expr, $verdict:expr) => {{
+    ($served:ident, $drain:expr) => {{
         let mut served = pin!($served);
         tokio::select! {
             // What has come by now is still read.
             biased;
             outcome = served.as_mut() => outcome,
-            // hyper would wait for the first request.
-            () = $drain.cancelled(), if $verdict.received() == 0 => Ok(()),
             () = $drain.cancelled() => {
                 served.as_mut().graceful_shutdown();
                 served.await
@@ -114,8 +112,13 @@ impl Accepted {
             .await
             .map_err(|_| Refusal::ProxyProtocol)??;
         let peer = preamble.source.unwrap_or(self.peer);
-        let permit = self.terms.worker.shared.connections.admit(peer.ip())?;
-        self.secure(Rewound::new(stream, preamble.rest), peer, permit).await
+        match self.terms.worker.shared.connections.admit(peer.ip()) {
+            Ok(permit) => self.secure(Rewound::new(stream, preamble.rest), peer, permit).await,
+            Err(refusal) => {
+                self.turn_away(stream, refusal).await;
+                Err(refusal)
+            }
+        }
     }
 
     async fn secure<T>(&self, stream: T, peer: SocketAddr, permit: Permit) -> Result<(), Refusal>
@@ -176,11 +179,11 @@ impl Accepted {
             match protocol {
                 Protocol::Http2 => {
                     let served = self.http2(&verdict).serve_connection(stream, service);
-                    graceful!(served, self.terms.drain, verdict)
+                    graceful!(served, self.terms.drain)
                 }
                 Protocol::Http1 => {
                     let served = self.http1().serve_connection(stream, service).with_upgrades();
-                    graceful!(served, self.terms.drain, verdict)
+                    graceful!(served, self.terms.drain)
                 }
             }
         };

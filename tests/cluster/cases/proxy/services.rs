@@ -1,0 +1,84 @@
+//! Services: no pod, pods again, named ports, shared pods.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{App, Ends, ingress, ingress_of, service, until_status};
+use crate::cluster::suite::{SOON, Suite};
+
+/// From a pod being ready until it gets requests; most of it is the Endpoints' controller.
+const QUICKLY: Duration = Duration::from_secs(5);
+
+pub(crate) fn proxy_says_to_come_back_while_there_is_no_pod(suite: &Suite) {
+    let _steady = suite.steady();
+    let ends = Ends::AfterPause;
+    let app = App { name: "scaled", group: "scaled", version: "one", replicas: 1, delay: 1, ends };
+    app.deploy(suite);
+    suite.apply(&service("scaled", "scaled", "web"));
+    suite.apply(&ingress("scaled", "scaled.test"));
+    let target = suite.agent.http("scaled.test");
+    until_status(&target, "/", 200);
+
+    suite.kubectl(&["scale", &app.path(), "--replicas=0"]);
+    let answer = until_status(&target, "/", 503);
+    assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
+    assert_eq!(answer.header("podmeter-reason"), Some("no_endpoint"), "{answer:?}");
+
+    suite.kubectl(&["scale", &app.path(), "--replicas=1"]);
+    app.settled(suite);
+    let ready = Instant::now();
+    until_status(&target, "/", 200);
+    let took = ready.elapsed();
+    eprintln!("cluster: scaled up: 200 {took:.2?} after the Deployment was available");
+    assert!(took < QUICKLY, "{took:?}");
+}
+
+pub(crate) fn proxy_finds_named_ports_and_counts_shared_pods_once(suite: &Suite) {
+    let _steady = suite.steady();
+    let ends = Ends::AfterPause;
+    let app = App { name: "shared", group: "shared", version: "one", replicas: 2, delay: 1, ends };
+    app.deploy(suite);
+    // The first by the pods' name of the port, the second by its number.
+    suite.apply(&service("shared-web", "shared", "web"));
+    suite.apply(&service("shared-admin", "shared", "9090"));
+    let path = |path: &str, service: &str, port: serde_json::Value| {
+        let service = json!({"name": service, "port": port});
+        json!({"path": path, "pathType": "Prefix", "backend": {"service": service}})
+    };
+    let paths = [
+        path("/", "shared-web", json!({"name": "http"})),
+        path("/admin", "shared-admin", json!({"number": 80})),
+    ];
+    let rules = json!([{"host": "shared.test", "http": {"paths": paths}}]);
+    let spec = json!({"ingressClassName": suite.namespace.name, "rules": rules});
+    suite.apply(&ingress_of("shared", &json!({}), &spec));
+    let target = suite.agent.http("shared.test");
+    until_status(&target, "/", 200);
+    until_status(&target, "/admin", 200);
+
+    let (mut client, mut pods) = (target.client(), std::collections::BTreeMap::new());
+    for _ in 0..40 {
+        for (path, port) in [("/", "8080"), ("/admin", "9090")] {
+            let answer = client.get(path).expect("an answer");
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.body.split_whitespace().nth(1), Some(port), "{}", answer.body);
+            *pods.entry((answer.pod().to_owned(), path)).or_insert(2.0) += 1.0;
+        }
+    }
+    assert_eq!(pods.len(), 4, "two pods by two ports: {pods:?}");
+    let count = "http_client_request_duration_seconds_count";
+    suite.recorder.until("one series for each pod and path", SOON, |page| {
+        let all: Vec<_> = page.all(count, &[("label_app", "shared")]).collect();
+        let sum: f64 = all.iter().map(|series| series.value).sum();
+        // Two before the loop.
+        (all.len() == 4 && sum == 82.0).then_some(())
+    });
+    let page = suite.recorder.now();
+    for app in app.pods(suite) {
+        let pod = app["metadata"]["name"].as_str().expect("a name");
+        for name in ["http_client_active_requests", "podmeter_http_backend_response_bytes_total"] {
+            assert!(page.one(name, &[("pod", pod)]).is_some(), "no {name} of {pod}");
+        }
+    }
+}
