@@ -78,6 +78,9 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(THREADS);
     let conclusion = libtest_mimic::run(&arguments, trials);
     let suite = Arc::into_inner(shared).and_then(OnceLock::into_inner);
+    if let Some(suite) = suite.as_ref().filter(|_| conclusion.has_failed()) {
+        eprintln!("cluster: what the agent logged:\n{}", suite.agent.log());
+    }
     let pages = suite.map_or(ExitCode::SUCCESS, |suite| judge(&suite));
     if conclusion.has_failed() { conclusion.exit_code() } else { pages }
 }

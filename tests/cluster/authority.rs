@@ -6,6 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
     IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -84,13 +85,15 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .expect("ring has them")
             .with_root_certificates(roots);
-        let config = match shown {
+        let mut config = match shown {
             None => builder.with_no_client_auth(),
             Some(pair) => {
                 let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).expect("a key");
                 builder.with_client_auth_cert(vec![pair.der()], key).expect("they match")
             }
         };
+        // A resumed session shows no certificate, and the client would take the old one for the present one.
+        config.resumption = Resumption::disabled();
         Arc::new(config)
     }
 }

@@ -72,10 +72,7 @@ fn limits() -> String {
         backend_idle: kept,
         series,
     } = Limits::default();
-    let time = |time: Duration| match time {
-        Duration::ZERO => "none".to_owned(),
-        time => humantime::format_duration(time).to_string(),
-    };
+    let time = shown;
     let count = |count: usize| count.to_string();
     let body = if body_bytes == 0 { "none".to_owned() } else { body_bytes.to_string() };
     let rows = [
@@ -113,6 +110,10 @@ fn limits() -> String {
         .into_iter()
         .map(|(key, default, beyond)| [format!("`proxy.{key}`"), default, beyond.to_owned()]);
     table(["Key", "Default", "Beyond it"], rows)
+}
+
+fn shown(time: Duration) -> String {
+    if time.is_zero() { "none".to_owned() } else { humantime::format_duration(time).to_string() }
 }
 
 /// The page with this between `<!-- name -->` and the next `<!-- end -->`.

@@ -170,10 +170,19 @@ fn until_status(target: &Target, path: &str, status: u16) -> crate::cluster::cli
     last.expect("it was asked").expect("it answered")
 }
 
-/// What the agent's page says of faults, by Ingress and reason.
+/// The reasons of an Ingress' faults on the agent's page, in order.
 fn faults(agent: &Agent, ingress: &str) -> Vec<String> {
     let page = agent.scrape().expect("a page");
     let of_it = [("ingress", ingress)];
     let all = page.all("podmeter_proxy_route_faults", &of_it);
-    all.map(|series| series.label("reason").to_owned()).collect()
+    let mut reasons: Vec<_> = all.map(|series| series.label("reason").to_owned()).collect();
+    reasons.sort();
+    reasons
+}
+
+/// Waits until these are the faults; a page may be a second old.
+fn until_faults(agent: &Agent, ingress: &str, reasons: &[&str]) {
+    wait::until(&format!("{ingress} to have the faults {reasons:?}"), START, || {
+        (faults(agent, ingress) == reasons).then_some(())
+    });
 }

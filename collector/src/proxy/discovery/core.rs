@@ -270,8 +270,13 @@ impl Core {
             let sentence = format!("Secret {} is left out: there are too many", name.name);
             all.extend(secret_spread(name, Reason::TooMany.as_str(), &sentence));
         }
+        // What of a Secret was refused is not what it holds any more when it holds nothing of use now.
+        let useless: BTreeSet<&Name> = self.certificates.troubles().map(|(name, _)| name).collect();
         for Fault { origin, reason, sentence } in self.certificates.refused() {
             let name = Name { namespace: origin.namespace.clone(), name: origin.name.clone() };
+            if useless.contains(&name) {
+                continue;
+            }
             all.extend(secret_spread(&name, reason, &format!("Secret {}: {sentence}", name.name)));
         }
         if let Some(clients) = &self.clients {

@@ -257,7 +257,7 @@ fn pod_that_was_never_asked_has_no_series_and_every_reason_of_a_refusal_has_one(
     let refused = bench.values(Series::ProxyRefused);
     assert_eq!(refused.len(), Refusal::ALL.len());
     assert_eq!(refused["reason=no_route"], 1);
-    assert_eq!(refused["reason=draining"], 0);
+    assert_eq!(refused["reason=not_ready"], 0);
     assert_eq!(bench.values(Series::ProxySeriesOverflow)[""], 0);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{common, faults, ingress_of, rule, secret, until_status};
+use super::{common, faults, ingress_of, rule, secret, until_faults, until_status};
 use crate::cluster::authority::{Authority, Pair};
 use crate::cluster::client::Target;
 use crate::cluster::load::{Load, Traffic};
@@ -43,14 +43,12 @@ pub(crate) fn proxy_takes_a_rotated_certificate_and_keeps_the_last_good_one(suit
         assert!(shows(&target, &second), "the last good one stays");
     }
     suite.kubectl(&["delete", "secret", "rotated-tls"]);
-    wait::until("the fault to be another one", START, || {
-        (faults(&suite.agent, "rotated") == ["certificate_missing"]).then_some(())
-    });
+    until_faults(&suite.agent, "rotated", &["certificate_missing"]);
     assert!(shows(&target, &second), "the last good one stays without its Secret");
 
     suite.apply(&secret("rotated-tls", &third));
     wait::until("the third certificate", START, || shows(&target, &third).then_some(()));
-    assert_eq!(faults(&suite.agent, "rotated"), Vec::<String>::new());
+    until_faults(&suite.agent, "rotated", &[]);
     let report = load.finish();
     eprintln!("cluster: rotated twice: {}", report.line());
     assert_eq!(report.failed, 0, "{:?}", report.failures);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{agent, common, faults, ingress_of, rule, until_status};
+use super::{agent, common, ingress_of, rule, until_faults, until_status};
 use crate::cluster::suite::{START, Suite};
 use crate::cluster::wait;
 
@@ -53,10 +53,10 @@ pub(crate) fn proxy_serves_the_ingresses_of_its_class_alone(suite: &Suite) {
     remove();
     suite.apply(&object(&class, "example.com/another", true));
     expect(&[], &["named", "legacy", "unnamed", "foreign"]);
-    assert_eq!(faults(&agent, &class), ["foreign_class"]);
+    until_faults(&agent, &class, &["foreign_class"]);
     remove();
     expect(&["named", "legacy"], &["unnamed", "foreign"]);
-    assert_eq!(faults(&agent, &class), Vec::<String>::new());
+    until_faults(&agent, &class, &[]);
 
     let service = json!({"name": common, "port": {"number": 80}});
     let spec = json!({"ingressClassName": class, "defaultBackend": {"service": service}});

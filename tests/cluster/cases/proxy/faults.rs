@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{common, faults, ingress_of, path, rule, secret, service, until_status};
+use super::{common, ingress_of, path, rule, secret, service, until_faults, until_status};
 use crate::cluster::authority::Authority;
 use crate::cluster::suite::{START, Suite};
 use crate::cluster::wait;
@@ -33,12 +33,8 @@ pub(crate) fn proxy_serves_on_beside_a_bad_ingress_and_says_what_is_wrong(suite:
         ingress_of("bad", &json!({"podmeter.io/use-regex": "true"}), &spec)
     };
     suite.apply(&bad_ingress("/odd("));
-    let is_bad = ["bad_regex", "certificate_malformed", "service_missing"];
-    wait::until("the page to say what is wrong", START, || {
-        let mut faults = faults(&suite.agent, "bad");
-        faults.sort();
-        (faults == is_bad).then_some(())
-    });
+    let is_bad = ["certificate_malformed", "regex", "service_missing"];
+    until_faults(&suite.agent, "bad", &is_bad);
     until_status(&bad, "/fine", 200);
     let missing = until_status(&bad, "/missing", 503);
     assert_eq!(missing.header("retry-after"), Some("1"), "{missing:?}");
@@ -49,15 +45,15 @@ pub(crate) fn proxy_serves_on_beside_a_bad_ingress_and_says_what_is_wrong(suite:
     // Each is mended by itself, and the fault goes with it.
     suite.apply(&service("missing", common, "web"));
     until_status(&bad, "/missing", 200);
-    mended(suite, &["bad_regex", "certificate_malformed"]);
+    until_faults(&suite.agent, "bad", &["certificate_malformed", "regex"]);
     suite.apply(&bad_ingress("/odd(ly)?"));
     until_status(&bad, "/oddly", 200);
-    mended(suite, &["certificate_malformed"]);
+    until_faults(&suite.agent, "bad", &["certificate_malformed"]);
     let authority = Authority::new("mended");
     suite.apply(&secret("bad-tls", &authority.host("bad.test")));
     let secure = suite.agent.https("bad.test", authority.trusted(None));
     until_status(&secure, "/fine", 200);
-    mended(suite, &[]);
+    until_faults(&suite.agent, "bad", &[]);
     assert_eq!(good.get("/").expect("an answer").status, 200);
 }
 
@@ -70,22 +66,14 @@ fn told(suite: &Suite) {
         let list: Value = serde_json::from_str(&list).ok()?;
         let events = list["items"].as_array()?.clone();
         let has = |reason: &&str| events.iter().any(|event| event["reason"] == **reason);
-        reasons.iter().all(|reason| has(reason)).then_some(events)
+        reasons.iter().all(has).then_some(events)
     });
     for event in &events {
         assert_eq!(event["type"], "Warning", "{event}");
         assert_eq!(event["reportingComponent"], "podmeter.io/proxy", "{event}");
     }
     let described = suite.kubectl(&["describe", "ingress", "bad"]);
-    for wanted in reasons.into_iter().chain(["there is no Service missing", "bad_regex"]) {
+    for wanted in reasons.into_iter().chain(["there is no Service missing", "(regex)"]) {
         assert!(described.contains(wanted), "nothing on {wanted}: {described}");
     }
-}
-
-fn mended(suite: &Suite, left: &[&str]) {
-    wait::until(&format!("only {left:?} to be left"), START, || {
-        let mut faults = faults(&suite.agent, "bad");
-        faults.sort();
-        (faults == left).then_some(())
-    });
 }

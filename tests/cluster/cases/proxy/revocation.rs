@@ -43,20 +43,20 @@ pub(crate) fn proxy_cuts_a_client_whose_certificate_is_revoked_within_five_secon
         Instant::now()
     });
 
-    let revoked = Instant::now();
+    let began = Instant::now();
     suite.apply(&secret(&clients, &[REVOKED]));
-    let applied = revoked.elapsed();
-    let refused = loop {
-        match goes.get("/") {
-            Err(_) => break revoked.elapsed(),
-            Ok(_) => assert!(revoked.elapsed() < WITHIN, "new connections are not refused"),
-        }
-    };
-    let busy = when_busy_is_cut.join().expect("no panic").duration_since(revoked);
+    // The API server has it at the latest now; how long kubectl takes on a busy machine is not the proxy's.
+    let revoked = Instant::now();
+    while goes.get("/").is_ok() {
+        assert!(revoked.elapsed() < WITHIN, "new connections are not refused");
+    }
+    let refused = revoked.elapsed();
+    let busy = when_busy_is_cut.join().expect("no panic").saturating_duration_since(revoked);
     let idle = when_idle_is_cut.join().expect("no panic").expect("it is cut");
-    let idle = idle.duration_since(revoked);
+    let idle = idle.saturating_duration_since(revoked);
     eprintln!(
-        "cluster: revoked: the Secret applied after {applied:.2?}, new connections refused after {refused:.2?}, busy one cut after {busy:.2?}, idle one after {idle:.2?}"
+        "cluster: revoked: kubectl took {:.2?}; then new connections refused after {refused:.2?}, the busy one cut after {busy:.2?}, the idle one after {idle:.2?}",
+        revoked - began
     );
     assert!(refused < WITHIN && busy < WITHIN && idle < WITHIN);
     // Some more, so that what is cut by mistake would be seen.

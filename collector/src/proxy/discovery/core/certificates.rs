@@ -135,7 +135,8 @@ impl Clients {
         let own = self.secret.trouble.as_ref().map(|(reason, sentence)| {
             super::fault(&origin(Source::File, &self.name), *reason, sentence.as_str())
         });
-        own.into_iter().chain(self.refused.iter().cloned()).collect()
+        // What was refused is not what it holds any more when it holds nothing of use now.
+        own.map_or_else(|| self.refused.clone(), |fault| vec![fault])
     }
 }
 

@@ -15,6 +15,8 @@ struct Recorder {
     said: Mutex<Vec<String>>,
     wanted: Sender<Arc<BTreeSet<ServiceKey>>>,
     refuses: Mutex<Vec<Fault>>,
+    /// Of certificates and authorities.
+    refuses_pem: Mutex<Vec<Fault>>,
 }
 
 impl Told for Recorder {
@@ -36,12 +38,12 @@ impl Told for Recorder {
     fn certificates(&self, _: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
         let names = certificates.iter().map(|it| format!(" {}{:?}", it.origin.name, it.hosts));
         self.say(format!("certificates{}", names.collect::<String>()));
-        Vec::new()
+        self.refuses_pem.lock().unwrap().clone()
     }
 
     fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
         self.say(format!("authorities, crl {}", authorities.crl.is_some()));
-        Vec::new()
+        self.refuses_pem.lock().unwrap().clone()
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {
@@ -82,6 +84,7 @@ impl Bench {
             said: Mutex::default(),
             wanted: Sender::default(),
             refuses: Mutex::default(),
+            refuses_pem: Mutex::default(),
         });
         let (notices, unpublished) = (Arc::<Outbox<_>>::default(), Arc::<Outbox<_>>::default());
         let links = Links {
@@ -366,6 +369,40 @@ fn certificate_stays_in_force_when_its_secret_breaks_or_goes() {
     bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     assert_eq!(bench.said(), ["certificates"], "nobody names it any more");
     assert!(!bench.core.subjects().contains(&Subject::Secret(cert)));
+}
+
+#[test]
+fn what_a_secret_was_refused_for_is_no_fault_once_it_holds_something_else() {
+    let authorities = Some(("shop".into(), "ca".into()));
+    let mut bench = Bench::new(&Settings { authorities, ..settings() });
+    bench.core.classes(vec![Change::All(vec![])]);
+    let tls = json!({"tls": [{"hosts": ["web.example"], "secretName": "cert"}]});
+    bench.core.ingresses(vec![Change::All(vec![object(ingress_of("web", &tls))])]);
+    bench.core.service(&name("web"), vec![Change::All(vec![object(service("web"))])]);
+    let refuse = |secret: &str| {
+        let origin =
+            Origin { source: Source::Ingress, namespace: "shop".into(), name: secret.into() };
+        let fault = Fault { origin, reason: "refused", sentence: "it does not fit".to_owned() };
+        *bench.told.refuses_pem.lock().unwrap() = vec![fault];
+    };
+    let (cert, mut ca) = (name("cert"), secret("Opaque", &[("ca.crt", CHAIN)]));
+    ca["metadata"]["name"] = "ca".into();
+    refuse("cert");
+    bench.core.secret(&cert, vec![Change::All(vec![object(good_secret())])]);
+    refuse("ca");
+    bench.core.authorities(vec![Change::All(vec![object(ca.clone())])]);
+    let both = [("ca".to_owned(), "refused"), ("web".to_owned(), "refused")];
+    let sorted = |mut reasons: Vec<_>| {
+        reasons.sort();
+        reasons
+    };
+    assert_eq!(sorted(bench.reasons()), both);
+
+    bench.core.secret(&cert, vec![Change::Deleted(object(good_secret()))]);
+    bench.core.authorities(vec![Change::Deleted(object(ca))]);
+    let both =
+        [("ca".to_owned(), "authorities_missing"), ("web".to_owned(), "certificate_missing")];
+    assert_eq!(sorted(bench.reasons()), both);
 }
 
 #[test]
