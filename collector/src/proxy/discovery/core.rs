@@ -271,11 +271,10 @@ impl Core {
             all.extend(secret_spread(name, Reason::TooMany.as_str(), &sentence));
         }
         // What of a Secret was refused is not what it holds any more when it holds nothing of use now.
-        let troubled: BTreeSet<&Name> =
-            self.certificates.troubles().map(|(name, _)| name).collect();
+        let useless: BTreeSet<&Name> = self.certificates.troubles().map(|(name, _)| name).collect();
         for Fault { origin, reason, sentence } in self.certificates.refused() {
             let name = Name { namespace: origin.namespace.clone(), name: origin.name.clone() };
-            if troubled.contains(&name) {
+            if useless.contains(&name) {
                 continue;
             }
             all.extend(secret_spread(&name, reason, &format!("Secret {}: {sentence}", name.name)));
