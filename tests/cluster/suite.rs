@@ -194,6 +194,9 @@ impl Drop for Namespace {
         for line in all.lines().filter(is_ours) {
             let _ = self.tool.try_kubectl(&["delete", line]);
         }
+        // Nobody waits for what they still have to say.
+        let pods = ["-n", &self.name, "delete", "deployments,pods", "--all", "--force"];
+        let _ = self.tool.try_kubectl(&[&pods[..], &["--grace-period=0", "--wait=false"]].concat());
         if let Err(error) =
             self.tool.try_kubectl(&["delete", "namespace", &self.name, "--timeout=60s"])
         {

@@ -41,9 +41,9 @@ struct App<'a> {
 /// How a pod ends.
 #[derive(Clone, Copy)]
 enum Ends {
-    /// As the Kubernetes documentation has it: a `preStop` pause, in which whoever sends requests hears of it, and then the
-    /// application answers what it has.
-    AfterPause,
+    /// As the Kubernetes documentation has it: a `preStop` pause of so many seconds, in which whoever sends requests hears of
+    /// it, and then the application answers what it has.
+    AfterPause(u32),
     /// The application answers what it has and closes its idle connections with the first signal.
     WithTheSignal,
     /// busybox' httpd: it dies with the first signal and whatever it has.
@@ -53,8 +53,13 @@ enum Ends {
 impl App<'_> {
     /// Makes it and waits until its pods are ready.
     fn deploy(&self, suite: &Suite) {
+        let pause;
         let (command, lifecycle) = match self.ends {
-            Ends::AfterPause => ("[/app]", r#"{preStop: {exec: {command: [sleep, "2"]}}}"#),
+            Ends::AfterPause(seconds) => {
+                pause = json!({"preStop": {"exec": {"command": ["sleep", seconds.to_string()]}}})
+                    .to_string();
+                ("[/app]", pause.as_str())
+            }
             Ends::WithTheSignal => ("[/app]", "{}"),
             Ends::AtOnce => (
                 r#"[sh, -c, "mkdir /tmp/www; hostname > /tmp/www/index.html; trap 'kill $!; exit' TERM; httpd -f -p 8080 -h /tmp/www & wait"]"#,
@@ -94,7 +99,7 @@ impl App<'_> {
 /// One pod that several cases send requests to, behind a Service of the same name.
 fn common(suite: &Suite) -> &'static str {
     let name = "common";
-    let ends = Ends::AfterPause;
+    let ends = Ends::AfterPause(2);
     let app = App { name, group: name, version: "one", replicas: 1, delay: 1, ends };
     app.deploy(suite);
     suite.apply(&service(name, name, "web"));

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::{App, Ends, ingress, service, until_status};
 use crate::cluster::load::{Load, Report, Traffic};
 use crate::cluster::suite::{START, Suite};
@@ -13,8 +15,24 @@ use crate::cluster::wait;
 /// Requests of the case that the others are compared with.
 const REQUESTS: u64 = 10_000;
 
-/// A rollout, a pod deleted and a second rollout, under load, and what became of the requests.
-fn replaced(suite: &Suite, app: &App<'_>, traffic: Traffic, at_least: u64) -> Report {
+/// What pods go through under load.
+struct Ordeal<'a> {
+    app: App<'a>,
+    traffic: Traffic,
+    at_least: u64,
+    /// One pod dies without a word, and is restarted in its place.
+    crash: bool,
+}
+
+/// What became of the requests.
+struct Outcome {
+    report: Report,
+    retries: f64,
+}
+
+/// A rollout, a pod deleted and a second rollout.
+fn replaced(suite: &Suite, ordeal: &Ordeal<'_>) -> Outcome {
+    let Ordeal { app, traffic, .. } = ordeal;
     app.deploy(suite);
     suite.apply(&service(app.name, app.group, "web"));
     let host = format!("{}.test", app.name);
@@ -22,34 +40,68 @@ fn replaced(suite: &Suite, app: &App<'_>, traffic: Traffic, at_least: u64) -> Re
     let target = suite.agent.http(&host);
     until_status(&target, "/", 200);
 
-    let load = Load::start(&target, traffic);
+    let load = Load::start(&target, *traffic);
     wait::until("traffic", START, || (load.sent() >= 50).then_some(()));
     suite.kubectl(&["rollout", "restart", &app.path()]);
     app.settled(suite);
-    let pods = app.pods(suite);
-    let is_staying = |pod: &&serde_json::Value| pod["metadata"]["deletionTimestamp"].is_null();
-    let pod = pods.iter().find(is_staying).and_then(|pod| pod["metadata"]["name"].as_str());
-    suite.kubectl(&["delete", "pod", pod.expect("it has pods")]);
+    let ready = whole(suite, app);
+    // Kubernetes takes its time to forget a pod that has ended.
+    suite.kubectl(&["delete", "pod", &ready[0], "--wait=false"]);
+    wait::until("another pod", START, || (!whole(suite, app).contains(&ready[0])).then_some(()));
+    if ordeal.crash {
+        crash(suite, &whole(suite, app)[0]);
+        whole(suite, app);
+    }
     suite.kubectl(&["set", "env", &app.path(), "RELEASE=two"]);
     app.settled(suite);
-    wait::until("enough requests", START, || (load.sent() >= at_least).then_some(()));
+    wait::until("enough requests", START, || (load.sent() >= ordeal.at_least).then_some(()));
     let report = load.finish();
-    eprintln!("cluster: {}: {}", app.name, report.line());
+    let retries =
+        suite.recorder.now().value("podmeter_proxy_retries_total", &[("route", app.name)]);
+    let retries = retries.expect("the route was used");
+    eprintln!("cluster: {}: {}, {retries} sent again", app.name, report.line());
     // All of the first and of the second rollout, and whoever stood in for the deleted one.
     assert!(report.by_pod.len() > 2 * app.replicas as usize, "{:?}", report.by_pod);
     assert_eq!(report.failed, 0, "{:#?}", report.failures);
     assert_eq!(report.connections, traffic.clients, "no client lost its connection");
-    report
+    Outcome { report, retries }
+}
+
+/// The pods that are ready and stay, once there are as many as there should be.
+fn whole(suite: &Suite, app: &App<'_>) -> Vec<String> {
+    wait::until("all pods", START, || {
+        let mut pods = app.pods(suite);
+        pods.retain(|pod| {
+            let conditions = pod["status"]["conditions"].as_array();
+            let is_ready = conditions.is_some_and(|all| {
+                all.iter().any(|it| it["type"] == "Ready" && it["status"] == "True")
+            });
+            is_ready && pod["metadata"]["deletionTimestamp"].is_null()
+        });
+        let names = pods.iter().filter_map(|pod| pod["metadata"]["name"].as_str());
+        (pods.len() == app.replicas as usize).then(|| names.map(str::to_owned).collect())
+    })
+}
+
+/// Kills the application, and waits until the kubelet has noticed.
+fn crash(suite: &Suite, pod: &str) {
+    let before = suite.running(pod, "app");
+    let pid = i32::try_from(before.pid()).ok().and_then(Pid::from_raw).expect("a pid");
+    kill_process(pid, Signal::KILL).expect("it runs");
+    wait::until("the container to be another one", START, || {
+        suite.container(pod, "app").filter(|now| now.id != before.id)
+    });
 }
 
 /// Assumed of the pods is what the Kubernetes documentation asks for: a readiness probe, a short `preStop` pause, and an
 /// application that answers what it has before it ends.
 pub(crate) fn proxy_loses_no_request_while_pods_are_replaced(suite: &Suite) {
     let _steady = suite.steady();
-    let ends = Ends::AfterPause;
+    let ends = Ends::AfterPause(2);
     let app = App { name: "roll", group: "roll", version: "one", replicas: 3, delay: 5, ends };
     let traffic = Traffic { clients: 8, every: Duration::from_millis(25), posts: 5 };
-    let report = replaced(suite, &app, traffic, REQUESTS);
+    let ordeal = Ordeal { app, traffic, at_least: REQUESTS, crash: false };
+    let Outcome { report, .. } = replaced(suite, &ordeal);
     assert!(report.posts > REQUESTS / 6, "{}", report.posts);
 }
 
@@ -59,13 +111,17 @@ pub(crate) fn proxy_loses_no_get_when_pods_stop_without_a_pause(suite: &Suite) {
     let _steady = suite.steady();
     let ends = Ends::WithTheSignal;
     let app = App { name: "hasty", group: "hasty", version: "one", replicas: 2, delay: 5, ends };
-    replaced(suite, &app, Traffic { clients: 4, every: Duration::from_millis(40), posts: 0 }, 500);
+    let traffic = Traffic { clients: 4, every: Duration::from_millis(40), posts: 0 };
+    replaced(suite, &Ordeal { app, traffic, at_least: 500, crash: false });
 }
 
-/// Nothing at all is assumed: what the pod had is lost, and asked of another one.
+/// Nothing at all is assumed: busybox' httpd drops what it has with the first signal, and one dies without having been told to,
+/// so that the API server lists it for a while. What they had is asked of another pod.
 pub(crate) fn proxy_loses_no_get_when_pods_die_at_once(suite: &Suite) {
     let _steady = suite.steady();
     let ends = Ends::AtOnce;
     let app = App { name: "dying", group: "dying", version: "one", replicas: 2, delay: 0, ends };
-    replaced(suite, &app, Traffic { clients: 4, every: Duration::from_millis(40), posts: 0 }, 500);
+    let traffic = Traffic { clients: 4, every: Duration::from_millis(40), posts: 0 };
+    let outcome = replaced(suite, &Ordeal { app, traffic, at_least: 500, crash: true });
+    assert!(outcome.retries > 0.0, "the crash cost nothing");
 }

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{App, Ends, ingress, ingress_of, service, until_status};
-use crate::cluster::suite::{SOON, Suite};
+use crate::cluster::suite::{SOON, START, Suite};
+use crate::cluster::wait;
 
 /// From a pod being ready until it gets requests; most of it is the Endpoints' controller.
 const QUICKLY: Duration = Duration::from_secs(5);
 
 pub(crate) fn proxy_says_to_come_back_while_there_is_no_pod(suite: &Suite) {
     let _steady = suite.steady();
-    let ends = Ends::AfterPause;
+    // Long enough to look at it.
+    let ends = Ends::AfterPause(6);
     let app = App { name: "scaled", group: "scaled", version: "one", replicas: 1, delay: 1, ends };
     app.deploy(suite);
     suite.apply(&service("scaled", "scaled", "web"));
@@ -21,6 +23,13 @@ pub(crate) fn proxy_says_to_come_back_while_there_is_no_pod(suite: &Suite) {
     until_status(&target, "/", 200);
 
     suite.kubectl(&["scale", &app.path(), "--replicas=0"]);
+    // The pod is about to end and stands in no Endpoints any more, but it still answers.
+    wait::until("the Endpoints to be empty", START, || {
+        let endpoints =
+            suite.tool().object(&["-n", &suite.namespace.name, "endpoints", "scaled"])?;
+        endpoints["subsets"][0]["addresses"].is_null().then_some(())
+    });
+    assert_eq!(target.get("/").expect("an answer").status, 200, "there is no other pod");
     let answer = until_status(&target, "/", 503);
     assert_eq!(answer.header("retry-after"), Some("1"), "{answer:?}");
     assert_eq!(answer.header("podmeter-reason"), Some("no_endpoint"), "{answer:?}");
@@ -36,7 +45,7 @@ pub(crate) fn proxy_says_to_come_back_while_there_is_no_pod(suite: &Suite) {
 
 pub(crate) fn proxy_finds_named_ports_and_counts_shared_pods_once(suite: &Suite) {
     let _steady = suite.steady();
-    let ends = Ends::AfterPause;
+    let ends = Ends::AfterPause(2);
     let app = App { name: "shared", group: "shared", version: "one", replicas: 2, delay: 1, ends };
     app.deploy(suite);
     // The first by the pods' name of the port, the second by its number.

@@ -22,7 +22,7 @@ const STABLE: App<'static> = App {
     version: "stable",
     replicas: 2,
     delay: 5,
-    ends: Ends::AfterPause,
+    ends: Ends::AfterPause(2),
 };
 const CANARY: App<'static> =
     App { name: "shop-canary", version: "canary", replicas: 1, delay: 60, ..STABLE };
