@@ -21,6 +21,7 @@ pub mod hop;
 pub mod listen;
 mod live;
 pub mod preamble;
+mod reason;
 pub mod refusal;
 pub mod route;
 pub mod service;

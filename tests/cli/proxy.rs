@@ -7,7 +7,7 @@ use agent::apiserver::{Fault, On, Verb};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
-use super::Cluster;
+use super::check::Cluster;
 
 const INGRESS: &str = "proxy:\n  listen: [\"127.0.0.1:0\"]\n  ingress_class: podmeter\n";
 

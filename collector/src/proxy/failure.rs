@@ -1,40 +1,10 @@
 //! How an attempt at a pod failed.
 
-use http::StatusCode;
+use super::reason::reasons;
 
-macro_rules! failures {
-    ($($variant:ident $label:literal $status:ident $help:literal;)*) => {
-        /// A closed set: the `error_type` label of a request to a pod that has no status to show.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(u8)]
-        pub enum Failure { $(#[doc = $help] $variant),* }
-
-        impl Failure {
-            /// All of them, in the order of the counts.
-            pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
-
-            /// The label value.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $label),* }
-            }
-
-            /// What the client is answered when no other pod could be tried.
-            #[must_use]
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status),* }
-            }
-
-            /// A sentence for whoever sent the request; it names no pod.
-            #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self { $(Self::$variant => $help),* }
-            }
-        }
-    };
-}
-
-failures! {
+reasons! {
+    /// A closed set: the `error_type` label of a request to a pod that has no status to show.
+    Failure;
     ConnectRefused "connect_refused" BAD_GATEWAY "The pod refused the connection.";
     ConnectTimeout "connect_timeout" GATEWAY_TIMEOUT "The pod did not accept a connection in time.";
     ConnectFailed "connect_failed" BAD_GATEWAY "There is no way to the pod.";

@@ -1,40 +1,10 @@
 //! Why the proxy answered a request itself instead of a pod.
 
-use http::StatusCode;
+use super::reason::reasons;
 
-macro_rules! refusals {
-    ($($variant:ident $label:literal $status:ident $help:literal;)*) => {
-        /// A closed set: the `reason` label of `podmeter_proxy_refused_total`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[repr(u8)]
-        pub enum Refusal { $(#[doc = $help] $variant),* }
-
-        impl Refusal {
-            /// All of them, in the order of the counts.
-            pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
-
-            /// The label value.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $label),* }
-            }
-
-            /// What the client is answered, where it can still be answered.
-            #[must_use]
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$variant => StatusCode::$status),* }
-            }
-
-            /// A sentence for whoever sent the request.
-            #[must_use]
-            pub fn sentence(self) -> &'static str {
-                match self { $(Self::$variant => $help),* }
-            }
-        }
-    };
-}
-
-refusals! {
+reasons! {
+    /// A closed set: the `reason` label of `podmeter_proxy_refused_total`.
+    Refusal;
     // What is no honest HTTP/1 request (RFC 9112). The connection is closed after the answer.
     RequestLine "request_line" BAD_REQUEST "The request line is not method, target and version, separated by single spaces.";
     BareLf "bare_lf" BAD_REQUEST "A line ends without a carriage return.";

@@ -1,3 +1,6 @@
+mod properties;
+mod upgrades;
+
 use std::convert::Infallible;
 use std::sync::Mutex;
 
@@ -296,69 +299,6 @@ async fn a_client_that_takes_little_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_a_refused_upgrade_is_read_as_requests() {
-    let mut server = Server::start();
-    server.send(b"GET /slow HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n").await;
-    server.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\n\n").await;
-    let rest = timeout(Duration::from_secs(300), async {
-        let first = server.answer().await;
-        first + &server.rest().await
-    });
-    let rest = rest.await.unwrap();
-    assert_eq!(statuses(&rest), [200, 200, 400]);
-    assert!(rest.ends_with("bare_lf"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_follows_an_upgrade_is_not_read_as_requests() {
-    let (near, mut client) = duplex(4 << 10);
-    let stream = Stream::new(near, Protocol::Http1, TERMS);
-    let verdict = stream.verdict();
-    let tunnel = Arc::new(Mutex::new(None));
-    let service = {
-        let tunnel = Arc::clone(&tunnel);
-        service_fn(move |mut request: Request<Incoming>| {
-            let turn = verdict.next();
-            assert_eq!(turn.refused(), None);
-            verdict.upgrade();
-            *tunnel.lock().unwrap() = Some(hyper::upgrade::on(&mut request));
-            let mut response = Response::new(Full::new(Bytes::new()));
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            async { Ok::<_, Infallible>(response) }
-        })
-    };
-    let mut tasks = JoinSet::new();
-    tasks.spawn(
-        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades(),
-    );
-    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n\0early\n").await.unwrap();
-    let mut head = vec![0; 24];
-    client.read_exact(&mut head).await.unwrap();
-    assert!(head.starts_with(b"HTTP/1.1 101"));
-    tasks.join_next().await.unwrap().unwrap().unwrap();
-    client.write_all(b"\nlater\0").await.unwrap();
-
-    let upgraded = tunnel.lock().unwrap().take().unwrap();
-    let mut upgraded = TokioIo::new(upgraded.await.unwrap());
-    // No timer of the guard runs in another protocol.
-    sleep(Duration::from_secs(500)).await;
-    let mut bytes = [0; 14];
-    upgraded.read_exact(&mut bytes).await.unwrap();
-    assert_eq!(&bytes, b"\0early\n\nlater\0");
-    upgraded.write_all(b"bye").await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_goes_while_an_upgrade_is_undecided_is_noticed() {
-    let mut server = Server::start();
-    server.send(b"GET /slow HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n").await;
-    let started = Instant::now();
-    drop(server.client);
-    assert!(server.tasks.join_next().await.unwrap().unwrap().is_err());
-    assert!(started.elapsed() < Duration::from_secs(1));
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_begun_head_behind_each_read_does_not_pile_up() {
     let (near, mut client) = duplex(100);
     let mut stream = Stream::new(near, Protocol::Http1, TERMS);
@@ -485,85 +425,4 @@ async fn a_header_block_of_http2_that_does_not_end_is_a_late_head() {
     assert!(server.tasks.join_next().await.unwrap().unwrap().is_err());
     assert_eq!(server.verdict.broken(), Some(Refusal::HeadTimeout));
     assert_eq!(started.elapsed(), TERMS.head);
-}
-
-fn in_runtime<F: Future>(test: F) -> F::Output {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    runtime.enable_time().start_paused(true).build().unwrap().block_on(test)
-}
-
-/// What the scanner alone makes of these bytes: how many requests pass, and why the next one does not.
-fn verdict(bytes: &[u8]) -> (u64, Option<Refusal>) {
-    let mut scanner = Scanner::new(TERMS.limits);
-    let scan = scanner.scan(bytes);
-    (scanner.requests(), scan.refusal)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// hyper finds as many requests as the guard, and of the next one nothing.
-    #[test]
-    fn hyper_sees_what_the_guard_saw(bytes in doubtful(), piece in 1..200_usize) {
-        let (requests, refusal) = verdict(&bytes);
-        let is_broken = matches!(refusal, Some(Refusal::Chunk | Refusal::Trailer));
-        // What closes or upgrades a connection, or is not for a service, is in other tests.
-        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-        if ["upgrade", "http/1.0", "connect"].iter().any(|word| text.contains(word)) {
-            return Ok(());
-        }
-        in_runtime(async {
-            let server = Server::start();
-            let (mut read, mut write) = tokio::io::split(server.client);
-            let send = async {
-                for bytes in bytes.chunks(piece) {
-                    if write.write_all(bytes).await.is_err() {
-                        break;
-                    }
-                }
-                // Not closed: hyper drops what a client asked that is gone.
-                sleep(Duration::from_secs(1)).await;
-            };
-            let mut answers = Vec::new();
-            let read = timeout(Duration::from_secs(1), read.read_to_end(&mut answers));
-            let ((), closed) = tokio::join!(send, read);
-            let answers = String::from_utf8_lossy(&answers);
-            prop_assert_eq!(closed.is_ok(), refusal.is_some(), "{}", answers);
-            if let Some(refusal) = refusal {
-                prop_assert!(answers.ends_with(refusal.as_str()), "{}", answers);
-            }
-            let seen = server.seen.lock().unwrap().len() as u64;
-            let unfinished = u64::from(is_broken);
-            let in_body = u64::from(refusal.is_none() && seen + 1 == requests);
-            prop_assert_eq!(seen + unfinished + in_body, requests, "{}", answers);
-            Ok(())
-        })?;
-    }
-
-    /// However they are cut, honest requests arrive as they were sent.
-    #[test]
-    fn hyper_sees_what_was_sent(requests in proptest::collection::vec(honest(), 1..6), piece in 1..200_usize) {
-        in_runtime(async {
-            let mut server = Server::start();
-            let (mut read, mut write) = tokio::io::split(server.client);
-            let bytes = requests.concat();
-            let send = async {
-                for bytes in bytes.chunks(piece) {
-                    write.write_all(bytes).await.unwrap();
-                }
-                sleep(Duration::from_secs(1)).await;
-            };
-            let mut answers = Vec::new();
-            let read = timeout(Duration::from_secs(1), read.read_to_end(&mut answers));
-            let ((), _) = tokio::join!(send, read);
-            let seen = server.seen.lock().unwrap();
-            prop_assert_eq!(seen.len(), requests.len());
-            for ((method, target, _), request) in seen.iter().zip(&requests) {
-                let line = format!("{method} {target} HTTP/1.1\r\n");
-                prop_assert!(request.starts_with(line.as_bytes()));
-            }
-            server.tasks.abort_all();
-            Ok(())
-        })?;
-    }
 }
