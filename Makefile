@@ -5,7 +5,7 @@ RELEASE = target/release/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build demo test unit integration tools kernel cluster cluster-proxy lint deny fuzz bench bench-proxy docs
+.PHONY: help setup build demo test unit integration tools kernel cluster lint deny fuzz bench bench-proxy docs
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ build: ## the release binary
 demo: ## real containers, pods and series on this machine, no cluster needed
 	$(CARGO) run --release -- demo
 
-test: setup unit integration build kernel cluster ## every suite but those that put the machine under load: tools, cluster-proxy
+test: setup unit integration build tools kernel cluster ## every suite
 
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
@@ -36,9 +36,6 @@ kernel: build ## the real binary on this machine's kernel and on a guest's cgrou
 
 cluster: build ## the release binary on a real one-node Kubernetes
 	$(CARGO) test -p agent --test cluster -- --nocapture
-
-cluster-proxy: build ## the proxy on a real one-node Kubernetes: rolling updates under load, revocation, Ingress objects
-	$(CARGO) test -p agent --test cluster -- --nocapture --ignored proxy
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check

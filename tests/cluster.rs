@@ -8,9 +8,6 @@
 //! application behind the proxy (see `cluster/app.rs`).
 //!
 //! `cargo test -p agent --test cluster [FILTER]`
-//!
-//! The proxy's cases put load on the node and would disturb what the others compare, so they are asked for by
-//! themselves: `make cluster-proxy`.
 
 #![expect(clippy::float_cmp, reason = "counts, and values that must be the same to the last bit")]
 
@@ -66,7 +63,6 @@ fn main() -> ExitCode {
                 case(shared.get().ok_or("the suite is up")?);
                 Ok::<(), Failed>(())
             })
-            .with_ignored_flag(name.starts_with("proxy"))
         })
         .collect();
     if arguments.list {

@@ -36,9 +36,10 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// The program with no environment of this process that could change what it does.
+/// The program, or the one that `PODMETER_TEST_BIN` names, with no environment of this process that could change what it does.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_podmeter"));
+    let binary = std::env::var_os("PODMETER_TEST_BIN");
+    let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_podmeter").into()));
     for name in ["KUBECONFIG", "NODE_NAME", "KUBERNETES_SERVICE_HOST"] {
         command.env_remove(name);
     }
