@@ -164,6 +164,26 @@ fn a_whole_request_has_its_time() {
 }
 
 #[test]
+fn a_client_that_takes_nothing_of_its_answer_has_no_more_time_than_the_whole_request() {
+    let large = Pod::new(|link| {
+        let _ = link.read();
+        link.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(1 << 16));
+        while link.say(&chunk) {}
+    });
+    let config = Config::to(&[&large]).with("timeouts: {request: 500ms}");
+    let proxy = Proxy::start(&config.with("ejection: {consecutive: 1, pause: 1h, max_pause: 1h}"));
+    let mut client = proxy.connect();
+    client.send(request("GET", "/"));
+    assert_eq!(client.head().status, 200);
+    // Nothing more is read: only the bound of the whole request is shorter than the minute of `idle`.
+    large.closed(1);
+    let labels = [("error_type", "request_timeout")];
+    proxy.counts("http_client_request_duration_seconds_count", &labels, 1.0);
+    assert_eq!(proxy.said("failed too often"), 0);
+}
+
+#[test]
 fn a_client_that_is_slow_with_its_head_or_body_is_told_and_left() {
     let pod = Pod::named("ok");
     let timeouts = "timeouts: {client_head: 300ms, idle: 600ms}";

@@ -89,6 +89,11 @@ impl Attempt {
         self.end(Outcome::Failed(failure, self.status));
     }
 
+    /// It was given up, and not for the pod's fault.
+    pub(crate) fn give_up(&mut self, failure: Failure) {
+        self.end(Outcome::Failed(failure, self.status));
+    }
+
     /// It told nothing of the pod: a kept connection that the pod closed before it answered.
     pub(crate) fn forget(mut self) {
         self.has_ended = true;

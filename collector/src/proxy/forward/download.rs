@@ -93,9 +93,15 @@ impl Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
+        let cx = &mut Context::from_waker(Waker::noop());
         // An answer without a body is never asked for one.
         if self.body.is_end_stream() {
-            self.finish(&mut Context::from_waker(Waker::noop()));
+            self.finish(cx);
+        } else if self.is_over(cx) {
+            // The client took too little of it, and so the body was not asked for more.
+            self.attempt.give_up(Failure::RequestTimeout);
+            self.whole.failed(Failure::RequestTimeout.as_str());
+            self.whole.finish();
         }
     }
 }

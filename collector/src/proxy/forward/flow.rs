@@ -15,6 +15,7 @@ use super::attempt::{Attempt, Subject};
 use super::attempts::{Attempts, Lost, Won};
 use super::download::{self, Download};
 use super::logged::Logged;
+use super::pace::Pace;
 use super::request::{self, Sorted};
 use super::upgrade::{self, Tunnel};
 use super::upload::{Meter, Upload};
@@ -317,6 +318,12 @@ impl Forwarding {
             upgrade::ask(&mut head.headers, protocol);
             let ends = Ends { client, attempt, whole };
             return flow.tunnel(Response::from_parts(head, body), ends);
+        }
+        if let Some(due) = deadline {
+            match Pace::of_this_task() {
+                Some(stream) => stream.end_by(due),
+                None => flow.connection.verdict.end_by(due),
+            }
         }
         let worker = flow.connection.worker.clone();
         let idle = flow.ready().bounds.idle;

@@ -5,14 +5,15 @@
 //! stopped stream would hold a connection to a pod for as long as the client likes. So every stream's task is watched
 //! from outside; one that is dropped resets its stream.
 
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::idle::Idle;
 use crate::proxy::guard::verdict::Verdict;
@@ -34,12 +35,20 @@ pub(crate) struct Pace {
     /// Twice the frames that were taken of it, and one more while another is asked for: then it is not the client that
     /// is waited for.
     taken: AtomicU64,
+    /// When it must have gone to the client.
+    due: OnceLock<Instant>,
 }
 
 impl Pace {
     /// Of the stream whose task calls this; `None` where there are no streams.
     pub(crate) fn of_this_task() -> Option<Arc<Self>> {
         PACE.try_with(Arc::clone).ok()
+    }
+
+    /// The answer must have gone to the client by then.
+    pub(crate) fn end_by(&self, due: Instant) {
+        // There is one answer to a stream.
+        let _ = self.due.set(due);
     }
 
     /// A frame is asked for.
@@ -82,6 +91,7 @@ where
             seen: 0,
             at_frame: 0,
             at_look: 0,
+            end: None,
         };
         let watched = async move {
             let mut stream = pin!(stream);
@@ -105,11 +115,19 @@ struct Watch {
     /// What the connection had taken then, and at the last look.
     at_frame: u64,
     at_look: u64,
+    /// Rings when the answer must have gone.
+    end: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watch {
-    /// Ready once the client has taken nothing for too long.
+    /// Ready once the client has taken nothing for too long, or too little until the whole answer was due.
     fn poll_stopped(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(due) = self.pace.due.get() {
+            let end = self.end.get_or_insert_with(|| Box::pin(sleep_until(*due)));
+            if end.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+        }
         let taken = self.pace.taken.load(Relaxed);
         // Nothing of an answer yet, or it is the pod that is waited for.
         if taken == 0 || taken % 2 == 1 {
@@ -143,7 +161,7 @@ mod tests {
     fn watch() -> Watch {
         let (pace, verdict) = (Arc::default(), Arc::default());
         let idle = Idle::new(Duration::from_secs(10));
-        Watch { pace, verdict, idle, seen: 0, at_frame: 0, at_look: 0 }
+        Watch { pace, verdict, idle, seen: 0, at_frame: 0, at_look: 0, end: None }
     }
 
     async fn is_stopped_within(watch: &mut Watch, seconds: u64) -> bool {
@@ -170,6 +188,16 @@ mod tests {
         watch.pace.asked();
         watch.pace.took();
         assert!(!is_stopped_within(&mut watch, 9).await);
+        assert!(is_stopped_within(&mut watch, 2).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_due_is_given_up_however_little_goes_on() {
+        let mut watch = watch();
+        watch.pace.end_by(Instant::now() + Duration::from_secs(5));
+        watch.pace.took();
+        assert!(!is_stopped_within(&mut watch, 4).await);
+        watch.pace.took();
         assert!(is_stopped_within(&mut watch, 2).await);
     }
 

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqC
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
+use tokio::time::Instant;
+
 use crate::proxy::refusal::Refusal;
 
 /// Shared by the stream of one client's connection and the service that answers on it.
@@ -21,6 +23,8 @@ pub struct Verdict {
     sent: AtomicU64,
     /// The connection's task while it waits to learn whether it is upgraded.
     waiting: Mutex<Option<Waker>>,
+    /// When the answer that is being sent must have gone.
+    due: Mutex<Option<Instant>>,
 }
 
 /// One call of the service: held until the answer has ended, so that the connection is not taken for idle.
@@ -50,6 +54,17 @@ impl Verdict {
     pub fn upgrade(&self) {
         self.upgraded.store(true, SeqCst);
         self.wake();
+    }
+
+    /// The answer that is being given to hyper must have gone to the client by then. hyper does not ask its body for
+    /// anything while the client takes nothing, so the body could not tell.
+    pub(crate) fn end_by(&self, due: Instant) {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner) = Some(due);
+    }
+
+    /// When the answer that is being sent must have gone.
+    pub(super) fn due(&self) -> Option<Instant> {
+        *self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Bytes that came from the client, TLS apart.
@@ -120,6 +135,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        *self.verdict.due.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.verdict.ended.fetch_add(1, SeqCst);
         self.verdict.wake();
     }

@@ -78,7 +78,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         self.note_progress(cx, outcome)
     }
 
-    /// Fails when the client has taken nothing for too long.
+    /// Fails when the client has taken nothing for too long, or too little until the whole answer was due.
     fn note_progress<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,7 +88,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
             self.stalled = None;
         } else if self.place() != Place::Raw {
             let since = *self.stalled.get_or_insert_with(Instant::now);
-            if self.write_alarm.is_due(cx, since + self.terms.write) {
+            let until = since + self.terms.write;
+            let until = self.verdict.due().map_or(until, |due| until.min(due));
+            if self.write_alarm.is_due(cx, until) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
