@@ -7,6 +7,7 @@ reasons! {
     Failure;
     ConnectRefused "connect_refused" BAD_GATEWAY "The pod refused the connection.";
     ConnectTimeout "connect_timeout" GATEWAY_TIMEOUT "The pod did not accept a connection in time.";
+    NoSocket "no_socket" SERVICE_UNAVAILABLE "The node has no file or port left for a connection to the pod.";
     ConnectFailed "connect_failed" BAD_GATEWAY "There is no way to the pod.";
     Tls "tls" BAD_GATEWAY "The pod's TLS handshake failed.";
     Reset "reset" BAD_GATEWAY "The pod closed the connection before it answered.";
@@ -24,6 +25,6 @@ impl Failure {
     /// Whether the pod is to blame, so that it counts against it in outlier ejection.
     #[must_use]
     pub fn is_the_pods(self) -> bool {
-        !matches!(self, Self::ClientGone | Self::RequestBody)
+        !matches!(self, Self::ClientGone | Self::RequestBody | Self::NoSocket)
     }
 }

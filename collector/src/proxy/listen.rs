@@ -20,6 +20,8 @@ pub use socket::{BindError, Socket};
 
 /// How long to wait when the kernel gives no connection, most often for want of files.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
+/// How long nothing more is said of that.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// How often idle connections to pods are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long what was told to end at once may take.
@@ -86,6 +88,7 @@ async fn sweep(worker: &Worker) {
 
 async fn accept(listener: TcpListener, terms: Terms) {
     let worker = &terms.worker;
+    let mut told: Option<Instant> = None;
     loop {
         let accepted = tokio::select! {
             () = terms.drain.cancelled() => return,
@@ -99,7 +102,10 @@ async fn accept(listener: TcpListener, terms: Terms) {
             // The client was gone before we looked.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+                    tracing::warn!(%error, "cannot accept connections");
+                    told = Some(Instant::now());
+                }
                 worker.refused(Refusal::Accept);
                 sleep(OUT_OF_FILES).await;
             }

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 pub use self::flaw::Reason;
-pub use self::headers::{cookie, edit};
+pub use self::headers::{cookie, edit, is_same_spelling, remove_lookalikes};
 pub use self::host::host;
 use self::paths::Paths;
 pub use self::rewrite::{location, rewrite};

@@ -89,6 +89,7 @@ impl Connector {
             TcpStream::connect(backend.key.address).await.map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionRefused => Failure::ConnectRefused,
                 io::ErrorKind::TimedOut => Failure::ConnectTimeout,
+                _ if is_shortage(&error) => Failure::NoSocket,
                 _ => Failure::ConnectFailed,
             })?;
         // Without it the kernel holds small writes back; the pod would look slow.
@@ -100,4 +101,11 @@ impl Connector {
         let stream = TlsConnector::from(config).connect(name.clone(), stream).await;
         stream.map(|stream| Stream::Tls(Box::new(stream))).map_err(|_| Failure::Tls)
     }
+}
+
+/// Whether it is this node that has no room for another connection.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let short = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    short.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -193,8 +193,9 @@ pub(super) struct SecretData {
     pub(super) key: Text<MAX_SECRET>,
     #[serde(rename = "ca.crt")]
     pub(super) ca: Text<MAX_SECRET>,
+    /// There and empty is not the same as absent: without a list nobody is revoked.
     #[serde(rename = "ca.crl")]
-    pub(super) crl: Text<MAX_SECRET>,
+    pub(super) crl: Option<Text<MAX_SECRET>>,
 }
 
 objects!(IngressObject ClassObject ServiceObject SliceObject EndpointsObject PodObject SecretObject);

@@ -90,6 +90,15 @@ impl Secret {
         }
     }
 
+    /// Revocation lists that are gone would let in again whoever was revoked.
+    fn keeps_lists(&self, pem: Pem) -> Result<Pem, String> {
+        let had_lists = self.good.as_ref().is_some_and(|good| good.other.is_some());
+        if had_lists && pem.other.is_none() {
+            return Err("has no ca.crl any more; give an empty list of the authority, or start again without".to_owned());
+        }
+        Ok(pem)
+    }
+
     fn kept(&self) -> &'static str {
         if self.good.is_some() { " (what it held before stays in force)" } else { "" }
     }
@@ -99,7 +108,7 @@ impl Secret {
         let read = match self.holds {
             Holds::Certificate if !object.kind.is(TLS) => Err(format!("is not of type {TLS}")),
             Holds::Certificate => certificate(&data),
-            Holds::Authorities => authorities(&data),
+            Holds::Authorities => authorities(&data).and_then(|pem| self.keeps_lists(pem)),
         };
         read.map_err(|why| {
             let Name { namespace, name } = &self.name;
@@ -120,10 +129,7 @@ fn certificate(data: &SecretData) -> Result<Pem, String> {
 }
 
 fn authorities(data: &SecretData) -> Result<Pem, String> {
-    let crl = match &data.crl.0 {
-        Some(_) => Some(pem(&data.crl, "ca.crl", "X509 CRL-----")?),
-        None => None,
-    };
+    let crl = data.crl.as_ref().map(|crl| pem(crl, "ca.crl", "X509 CRL-----")).transpose()?;
     Ok(Pem { public: pem(&data.ca, "ca.crt", "CERTIFICATE-----")?, other: crl })
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use super::upload::Meter;
+use crate::proxy::backend::shared::Place;
 use crate::proxy::backend::{Backend, Busy};
 use crate::proxy::clock;
 use crate::proxy::failure::Failure;
@@ -39,6 +40,8 @@ pub(crate) struct Attempt {
     status: Option<StatusCode>,
     pub(crate) response_bytes: u64,
     has_ended: bool,
+    /// Among the streams of a shared connection.
+    place: Option<Place>,
 }
 
 impl Attempt {
@@ -53,7 +56,13 @@ impl Attempt {
             status: None,
             response_bytes: 0,
             has_ended: false,
+            place: None,
         }
+    }
+
+    /// It has a place among the streams of a shared connection, until it is dropped.
+    pub(crate) fn occupy(&mut self, place: Option<Place>) {
+        self.place = place;
     }
 
     pub(crate) fn backend(&self) -> &Arc<Backend> {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
 use tokio::time::timeout;
 
 use super::attempt::{Attempt, Subject};
@@ -14,6 +13,7 @@ use super::upgrade;
 use super::upload::Upload;
 use crate::proxy::affinity::EndpointTag;
 use crate::proxy::backend::link::{Link, Unsent};
+use crate::proxy::backend::shared::Share;
 use crate::proxy::backend::{Backend, Busy};
 use crate::proxy::balance::Choice;
 use crate::proxy::clock;
@@ -73,7 +73,7 @@ struct Failed {
 /// A way to send.
 enum Way {
     Link(Box<Link>),
-    Shared(http2::SendRequest<Upload>),
+    Shared(Share),
 }
 
 impl Attempts<'_> {
@@ -137,7 +137,7 @@ impl Attempts<'_> {
         let asked = Instant::now();
         let kept = self.kept(busy.backend(), may_reuse);
         let mut attempt = Attempt::begin(self.worker, busy, self.subject.clone());
-        let way = match kept {
+        let mut way = match kept {
             Some(way) => way,
             // Seldom needed and large, so not a part of what every request carries about.
             None => match Box::pin(self.connect(attempt.backend())).await {
@@ -152,6 +152,11 @@ impl Attempts<'_> {
                 }
             },
         };
+        // Of several streams of one connection each has a place, until its answer has ended.
+        if let Way::Shared(share) = &mut way {
+            attempt.occupy(share.place.take());
+        }
+        let is_guess = self.is_grpc && attempt.backend().key.protocol == Protocol::Http1;
         let outcome = self.send(way, request).await;
         self.waited += asked.elapsed();
         match outcome {
@@ -160,8 +165,13 @@ impl Attempts<'_> {
                 Ok(Won { attempt, answer, link })
             }
             Err(failed) => {
+                // What the client chose the pod's protocol by, and how long it took to send, is not the pod's fault.
+                let is_late = failed.failure == Failure::RequestTimeout;
+                let is_clients = is_guess || (is_late && self.subject.meter.is_some());
                 if failed.is_stale {
                     attempt.forget();
+                } else if is_clients {
+                    attempt.give_up(failed.failure);
                 } else {
                     attempt.fail(failed.failure);
                 }
@@ -178,7 +188,7 @@ impl Attempts<'_> {
     fn kept(&self, backend: &Arc<Backend>, may_reuse: bool) -> Option<Way> {
         let worker = self.worker;
         if self.is_shared(backend) {
-            return backend.shared(worker.index).sender().map(Way::Shared);
+            return backend.shared(worker.index).take().map(Way::Shared);
         }
         let oldest = worker.settings().timeouts.backend_idle;
         let link = may_reuse.then(|| backend.pool(worker.index).take(oldest));
@@ -193,8 +203,7 @@ impl Attempts<'_> {
         let began = Instant::now();
         let way = if self.is_shared(backend) {
             connector.shared(backend, wait, &worker.links).await.map(|sender| {
-                backend.shared(worker.index).keep(&sender);
-                Way::Shared(sender)
+                Way::Shared(backend.shared(worker.index).keep(sender))
             })
         } else {
             connector.link(backend, wait).await.map(Way::Link)
@@ -232,6 +241,7 @@ impl Attempts<'_> {
                 }
             }
             way => {
+                let is_reused = matches!(&way, Way::Link(link) if link.is_reused());
                 // Seldom needed and large, as above.
                 let sent = self.in_time(self.send_otherwise(way, request));
                 match Box::pin(sent).await {
@@ -244,7 +254,7 @@ impl Attempts<'_> {
                     Ok(Ok(answer)) => Ok((answer, None)),
                     Ok(Err((unsent, fault))) => {
                         *slot = copy;
-                        Err(self.failed(unsent, slot, false, fault))
+                        Err(self.failed(unsent, slot, is_reused, fault))
                     }
                     Err(failure) => Err(late(failure)),
                 }
@@ -264,8 +274,8 @@ impl Attempts<'_> {
                 let sent = upgrade::send(self.worker, *link, request).await;
                 sent.map_err(|unsent| (unsent, gate.fault()))
             }
-            Way::Shared(mut sender) => {
-                let sent = sender.try_send_request(over_http2(request)).await;
+            Way::Shared(mut share) => {
+                let sent = share.sender.try_send_request(over_http2(request)).await;
                 sent.map_err(|unsent| (unsent, None))
             }
         }
@@ -358,6 +368,7 @@ impl Attempts<'_> {
 /// HTTP/2 wants the scheme and the authority in the target, and no `Host` beside it.
 fn over_http2(mut request: Request<Upload>) -> Request<Upload> {
     *request.version_mut() = Version::HTTP_2;
+    request.headers_mut().remove(http::header::TRANSFER_ENCODING);
     let host = request.headers_mut().remove(http::header::HOST);
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(http::uri::Scheme::HTTP);

@@ -75,6 +75,15 @@ impl Download {
         Poll::Ready(Some(Err(CutOff(failure))))
     }
 
+    /// The whole request took too long. The pod did answer, and how fast the client takes it in is not its fault: one
+    /// that stands still is told by `idle`.
+    fn give_up(&mut self) {
+        self.attempt.give_up(Failure::RequestTimeout);
+        self.whole.failed(Failure::RequestTimeout.as_str());
+        self.whole.finish();
+        self.link = None;
+    }
+
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -99,9 +108,7 @@ impl Drop for Download {
             self.finish(cx);
         } else if self.is_over(cx) {
             // The client took too little of it, and so the body was not asked for more.
-            self.attempt.give_up(Failure::RequestTimeout);
-            self.whole.failed(Failure::RequestTimeout.as_str());
-            self.whole.finish();
+            self.give_up();
         }
     }
 }
@@ -117,7 +124,8 @@ impl Body for Download {
         let this = &mut *self;
         // Asked also while there is something to send: a client that takes a little now and then leaves no pause.
         if this.is_over(cx) {
-            return this.fail(Failure::RequestTimeout);
+            this.give_up();
+            return Poll::Ready(Some(Err(CutOff(Failure::RequestTimeout))));
         }
         match this.poll_body(cx) {
             Poll::Pending => match this.idle.poll_expired(cx) {

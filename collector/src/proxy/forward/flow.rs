@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{LOCATION, SET_COOKIE, UPGRADE};
+use http::header::{LOCATION, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
@@ -220,7 +220,12 @@ impl Flow {
         }
         headers.insert(http::header::HOST, self.sorted.authority.clone());
         self.connection.peer.set(&mut headers, client, Some(&self.sorted.authority));
+        table::remove_lookalikes(&mut headers, &route.request);
         table::edit(&mut headers, &route.request);
+        // Without it a body of a GET that has no length would not be sent.
+        if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         if let Some(protocol) = protocol {
             upgrade::ask(&mut headers, protocol);
         }

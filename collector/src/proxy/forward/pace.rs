@@ -27,7 +27,7 @@ tokio::task_local! {
 /// come: a slow line is shared by all streams.
 const MOVED: u64 = 64 << 10;
 /// And what it may take in all before this stream's turn comes: as much as every stream may have waiting.
-const TURN: u64 = 16 << 20;
+const TURN: u64 = 4 << 20;
 
 /// How far an answer has come.
 #[derive(Debug, Default)]
@@ -214,6 +214,6 @@ mod tests {
             }
             turns += 1;
         }
-        assert_eq!(turns, 16);
+        assert_eq!(turns, 4);
     }
 }

@@ -1,6 +1,8 @@
 //! Reads a request's head: whom it is for, and what it may ask.
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use hyper::body::Incoming;
@@ -66,19 +68,42 @@ fn authority(uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Refusal> {
     }
 }
 
-/// Bounds what HTTP/2 leaves open; the guard does it for HTTP/1, where it reads heads.
+/// Refuses what HTTP/2 leaves open and what a pod that speaks HTTP/1 could understand in two ways; the guard does it
+/// for HTTP/1, where it reads heads.
 pub(crate) fn fits<B>(request: &Request<B>, limits: &Limits) -> Result<(), Refusal> {
     if request.version() < Version::HTTP_2 {
         return Ok(());
     }
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target > TARGET_BYTES.min(limits.head_bytes) {
-        Err(Refusal::TargetTooLong)
-    } else if request.headers().len() > limits.headers {
-        Err(Refusal::Headers)
-    } else {
-        Ok(())
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    if target.len() > TARGET_BYTES.min(limits.head_bytes) {
+        return Err(Refusal::TargetTooLong);
     }
+    if !target.is_ascii() {
+        return Err(Refusal::Target);
+    }
+    let headers = request.headers();
+    if headers.len() > limits.headers {
+        return Err(Refusal::Headers);
+    }
+    // Gateways such as WSGI's cannot tell `content_length` from the real one.
+    if headers.keys().any(|name| is_spelled_alike(name, &CONTENT_LENGTH)) {
+        return Err(Refusal::ContentLength);
+    }
+    if headers.keys().any(|name| is_spelled_alike(name, &TRANSFER_ENCODING)) {
+        return Err(Refusal::TransferEncoding);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let is_plain = |length: &HeaderValue| matches!(length.as_bytes(), [b'0'] | [b'1'..=b'9', ..]);
+    match (lengths.next(), lengths.next()) {
+        (Some(length), None) if !is_plain(length) => Err(Refusal::ContentLength),
+        (_, Some(_)) => Err(Refusal::ContentLength),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a name differs from the other in its underscores only.
+fn is_spelled_alike(name: &HeaderName, other: &HeaderName) -> bool {
+    name != other && table::is_same_spelling(name, other)
 }
 
 /// The protocol that the connection may turn into, if the request asks for one that is allowed. Others are not passed
@@ -108,8 +133,11 @@ pub(crate) fn is_expectable(version: Version, headers: &HeaderMap) -> bool {
     version == Version::HTTP_10 || headers.get_all(EXPECT).iter().all(is_known)
 }
 
+/// Whether the request is gRPC, which needs HTTP/2. `application/grpc-web` is another protocol, of HTTP/1.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    let rest = kind.as_ref().and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b';' | b'+' | b' ')))
 }
 
 /// Path and query.
@@ -158,5 +186,50 @@ mod tests {
         assert_eq!(fits_with(Version::HTTP_2, 1, 101), Err(Refusal::Headers));
         // The guard has seen to it.
         assert_eq!(fits_with(Version::HTTP_11, 1, 101), Ok(()));
+    }
+
+    #[test]
+    fn http2_says_nothing_that_http1_would_be_refused_for() {
+        let with = |lines: &[(&'static str, &'static str)], target: &str| {
+            let mut request = Request::new(());
+            *request.version_mut() = Version::HTTP_2;
+            *request.uri_mut() = target.parse().unwrap();
+            for (name, value) in lines {
+                request.headers_mut().append(*name, HeaderValue::from_static(value));
+            }
+            fits(&request, &Limits::default())
+        };
+        assert_eq!(with(&[("content-length", "10")], "/"), Ok(()));
+        assert_eq!(with(&[("content-length", "0")], "/"), Ok(()));
+        for lines in [
+            &[("content_length", "0")][..],
+            &[("content-length", "5"), ("content-length", "5")],
+            &[("content-length", "010")],
+            &[("content-length", "")],
+        ] {
+            assert_eq!(with(lines, "/"), Err(Refusal::ContentLength), "{lines:?}");
+        }
+        let lines = [("transfer_encoding", "chunked")];
+        assert_eq!(with(&lines, "/"), Err(Refusal::TransferEncoding));
+        let mut request = Request::new(());
+        *request.version_mut() = Version::HTTP_2;
+        if let Ok(uri) = Uri::try_from("/\u{e4}".as_bytes()) {
+            *request.uri_mut() = uri;
+            assert_eq!(fits(&request, &Limits::default()), Err(Refusal::Target));
+        }
+    }
+
+    #[test]
+    fn only_grpc_itself_is_taken_for_grpc() {
+        let is = |kind: &'static str| {
+            let kind = HeaderValue::from_static(kind);
+            is_grpc(&HeaderMap::from_iter([(CONTENT_TYPE, kind)]))
+        };
+        for kind in ["application/grpc", "application/grpc+proto", "Application/GRPC; a=b"] {
+            assert!(is(kind), "{kind}");
+        }
+        for kind in ["application/grpc-web", "application/grpc-web+proto", "application/json"] {
+            assert!(!is(kind), "{kind}");
+        }
     }
 }

@@ -46,35 +46,45 @@ impl Connections {
         }))
     }
 
-    /// A place for a connection from this address.
+    /// A place for a connection, of whatever address.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Connections`] when there are too many in all, [`Refusal::AddressConnections`] when there are of
-    /// this address.
-    pub fn admit(&self, ip: IpAddr) -> Result<Permit, Refusal> {
+    /// [`Refusal::Connections`] when there are too many.
+    pub fn enter(&self) -> Result<Permit, Refusal> {
         let inner = &*self.0;
         let room = |open: usize| (open < inner.total).then_some(open + 1);
         inner.open.fetch_update(Relaxed, Relaxed, room).map_err(|_| Refusal::Connections)?;
-        // From here on dropping the permit gives the place back.
-        let mut permit = Permit { connections: self.clone(), address: None };
-        if inner.per_address > 0 {
-            let address = of_one_client(ip);
-            let mut shard = inner.shard(address);
-            let open = shard.entry(address).or_insert(0);
-            if *open >= inner.per_address {
-                return Err(Refusal::AddressConnections);
-            }
-            *open += 1;
-            permit.address = Some(address);
-        }
-        Ok(permit)
+        Ok(Permit { connections: self.clone(), address: None })
     }
 
     /// How many are open.
     #[must_use]
     pub fn open(&self) -> usize {
         self.0.open.load(Relaxed)
+    }
+}
+
+impl Permit {
+    /// Makes it the place of a connection from this address. To be called once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::AddressConnections`] when there are too many of this address.
+    pub fn settle(&mut self, ip: IpAddr) -> Result<(), Refusal> {
+        let inner = &*self.connections.0;
+        if inner.per_address == 0 {
+            return Ok(());
+        }
+        let address = of_one_client(ip);
+        let mut shard = inner.shard(address);
+        let open = shard.entry(address).or_insert(0);
+        if *open >= inner.per_address {
+            return Err(Refusal::AddressConnections);
+        }
+        *open += 1;
+        self.address = Some(address);
+        Ok(())
     }
 }
 
@@ -119,6 +129,14 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    impl Connections {
+        fn admit(&self, ip: IpAddr) -> Result<Permit, Refusal> {
+            let mut permit = self.enter()?;
+            permit.settle(ip)?;
+            Ok(permit)
+        }
     }
 
     fn known(connections: &Connections) -> usize {

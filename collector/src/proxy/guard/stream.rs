@@ -64,8 +64,10 @@ pub struct Stream<T> {
     broken: Option<Refusal>,
     /// Since when a head, or what is like one in HTTP/2, is not whole, and the number of its turn.
     waiting: Option<(u64, Instant)>,
-    /// When a byte last went either way.
+    /// When a byte last went either way; of HTTP/2 one that has to do with a request.
     active: Instant,
+    /// How many requests of HTTP/2 there were then.
+    called: u64,
     read_alarm: Alarm,
     /// Since when the client takes nothing.
     stalled: Option<Instant>,
@@ -126,6 +128,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
             broken: None,
             waiting: None,
             active: Instant::now(),
+            called: 0,
             read_alarm: Alarm::default(),
             stalled: None,
             write_alarm: Alarm::default(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::proxy::refusal::Refusal;
 
@@ -25,6 +26,8 @@ pub struct Verdict {
     waiting: Mutex<Option<Waker>>,
     /// When the answer that is being sent must have gone.
     due: Mutex<Option<Instant>>,
+    /// The client has asked for nothing for too long: a connection of HTTP/2 is to end in order.
+    retired: CancellationToken,
 }
 
 /// One call of the service: held until the answer has ended, so that the connection is not taken for idle.
@@ -86,6 +89,20 @@ impl Verdict {
 
     pub(super) fn break_off(&self, reason: Refusal) {
         let _ = self.broken.set(reason);
+    }
+
+    /// Waits until the client has asked for nothing for too long.
+    pub(crate) async fn retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    /// How many requests there were.
+    pub(super) fn called(&self) -> u64 {
+        self.called.load(SeqCst)
     }
 
     /// Whether a request is being answered.

@@ -34,18 +34,19 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// What hyper reads of a body together with the longest head.
 const HEAD_SLACK: usize = 8 << 10;
-/// Bytes of one stream's answer that wait for the client.
-const SEND_BUFFER: usize = 128 << 10;
+/// Bytes of one stream's answer that wait for the client. With a hundred streams this is the most memory that a client
+/// who opens all windows and takes nothing can fill.
+const SEND_BUFFER: usize = 32 << 10;
 
-/// Drives a connection to its end; once it is to be drained, to the end of its present requests.
+/// Drives a connection to its end; once it is to end in order, to the end of its present requests.
 macro_rules! graceful {
-    ($served:ident, $drain:expr) => {{
+    ($served:ident, $ends:expr) => {{
         let mut served = pin!($served);
         tokio::select! {
             // What has come by now is still read.
             biased;
             outcome = served.as_mut() => outcome,
-            () = $drain.cancelled() => {
+            () = $ends => {
                 served.as_mut().graceful_shutdown();
                 served.await
             }
@@ -76,7 +77,7 @@ impl Accepted {
         let outcome = if shared.announced.holds(self.peer.ip()) {
             Box::pin(self.after_preamble(stream)).await
         } else {
-            match shared.connections.admit(self.peer.ip()) {
+            match self.admit(self.peer, shared.connections.enter()) {
                 Ok(permit) => self.secure(stream, self.peer, permit).await,
                 Err(refusal) => {
                     self.turn_away(stream, refusal).await;
@@ -107,18 +108,34 @@ impl Accepted {
 
     /// A load balancer says first whose connection it passes on.
     async fn after_preamble(&self, mut stream: TcpStream) -> Result<(), Refusal> {
+        let permit = match self.terms.worker.shared.connections.enter() {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                self.turn_away(stream, refusal).await;
+                return Err(refusal);
+            }
+        };
         let wait = self.terms.worker.settings().timeouts.client_head;
         let preamble = timeout(wait, preamble::read(&mut stream))
             .await
             .map_err(|_| Refusal::ProxyProtocol)??;
         let peer = preamble.source.unwrap_or(self.peer);
-        match self.terms.worker.shared.connections.admit(peer.ip()) {
+        match self.admit(peer, Ok(permit)) {
             Ok(permit) => self.secure(Rewound::new(stream, preamble.rest), peer, permit).await,
             Err(refusal) => {
                 self.turn_away(stream, refusal).await;
                 Err(refusal)
             }
         }
+    }
+
+    /// One place is also its address's, unless that stands for many clients.
+    fn admit(&self, peer: SocketAddr, entered: Result<Permit, Refusal>) -> Result<Permit, Refusal> {
+        let mut permit = entered?;
+        if !self.terms.worker.shared.trust.holds(peer.ip()) {
+            permit.settle(peer.ip())?;
+        }
+        Ok(permit)
     }
 
     async fn secure<T>(&self, stream: T, peer: SocketAddr, permit: Permit) -> Result<(), Refusal>
@@ -179,11 +196,17 @@ impl Accepted {
             match protocol {
                 Protocol::Http2 => {
                     let served = self.http2(&verdict).serve_connection(stream, service);
-                    graceful!(served, self.terms.drain)
+                    let ends = async {
+                        tokio::select! {
+                            () = self.terms.drain.cancelled() => {}
+                            () = verdict.retired() => {}
+                        }
+                    };
+                    graceful!(served, ends)
                 }
                 Protocol::Http1 => {
                     let served = self.http1().serve_connection(stream, service).with_upgrades();
-                    graceful!(served, self.terms.drain)
+                    graceful!(served, self.terms.drain.cancelled())
                 }
             }
         };

@@ -1,7 +1,7 @@
 //! What routes ask of a request's headers and do to them.
 
 use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{COOKIE, HeaderName};
 
 use crate::proxy::route::{Condition, Edits, Route};
 
@@ -27,6 +27,30 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")
     })?;
     std::str::from_utf8(value.trim_ascii_start()).ok()
+}
+
+/// Removes from a request what pods could take for a header that the route sets or removes: gateways such as CGI's and
+/// WSGI's do not tell `X_Tenant` from `X-Tenant`.
+pub fn remove_lookalikes(headers: &mut HeaderMap, edits: &Edits) {
+    let edited = || edits.remove.iter().chain(edits.set.iter().map(|(name, _)| name));
+    if edited().next().is_none() || !headers.keys().any(|name| name.as_str().contains('_')) {
+        return;
+    }
+    let alike = |name: &&HeaderName| {
+        name.as_str().contains('_') && edited().any(|edited| is_same_spelling(name, edited))
+    };
+    let alike: Vec<HeaderName> = headers.keys().filter(alike).cloned().collect();
+    for name in alike {
+        headers.remove(name);
+    }
+}
+
+/// Whether two names are the same where an underscore is a hyphen.
+#[must_use]
+pub fn is_same_spelling(one: &HeaderName, other: &HeaderName) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    let (one, other) = (one.as_str().as_bytes(), other.as_str().as_bytes());
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| plain(*a) == plain(*b))
 }
 
 /// Changes headers as a route says: removes first, then sets.

@@ -77,7 +77,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
 
     /// Follows what was read into the buffer from `before` on, and leaves in it what hyper may have.
     fn follow(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        self.active = Instant::now();
+        let now = Instant::now();
+        self.note_active(now);
         let fresh = &buf.filled()[before..];
         self.verdict.count_received(fresh.len());
         if !self.held.is_empty() {
@@ -95,7 +96,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
                 self.settle(scan.refusal);
             }
             Mode::Http2(follower) => {
-                if let Err(reason) = follower.follow(fresh, self.active, self.verdict.sent()) {
+                if let Err(reason) = follower.follow(fresh, now, self.verdict.sent()) {
                     buf.set_filled(before);
                     self.break_off(reason);
                 }
@@ -165,6 +166,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         }
         while self.read_alarm.is_due(cx, self.active + self.terms.idle) {
             if !self.verdict.is_busy() {
+                // hyper says good-bye in HTTP/2, so that no request that is on its way is lost.
+                if matches!(self.mode, Mode::Http2(_)) {
+                    self.verdict.retire();
+                    return Poll::Pending;
+                }
                 self.is_over = true;
                 return Poll::Ready(());
             }
@@ -172,6 +178,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
             self.active = Instant::now();
         }
         Poll::Pending
+    }
+
+    /// A byte went. Pings keep no connection of HTTP/2 from being idle.
+    pub(super) fn note_active(&mut self, now: Instant) {
+        if matches!(self.mode, Mode::Http2(_)) {
+            let called = self.verdict.called();
+            if called == self.called && !self.verdict.is_busy() {
+                return;
+            }
+            self.called = called;
+        }
+        self.active = now;
     }
 
     /// Whether the connection can be between two requests.

@@ -72,7 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         if let Poll::Ready(Ok(bytes)) = outcome {
             self.verdict.count_sent(bytes);
             if self.place() != Place::Raw {
-                self.active = Instant::now();
+                self.note_active(Instant::now());
             }
         }
         self.note_progress(cx, outcome)
