@@ -66,8 +66,8 @@ pub struct Stream<T> {
     waiting: Option<(u64, Instant)>,
     /// When a byte last went either way; of HTTP/2 one that has to do with a request.
     active: Instant,
-    /// How many requests of HTTP/2 there were then.
-    called: u64,
+    /// How many requests of HTTP/2 had begun and had ended then.
+    turns: u64,
     read_alarm: Alarm,
     /// Since when the client takes nothing.
     stalled: Option<Instant>,
@@ -128,7 +128,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
             broken: None,
             waiting: None,
             active: Instant::now(),
-            called: 0,
+            turns: 0,
             read_alarm: Alarm::default(),
             stalled: None,
             write_alarm: Alarm::default(),
@@ -203,7 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
                 held.scanned += scan.read;
                 self.settle(scan.refusal);
             }
-            Mode::Http2(follower) => match follower.follow(fresh, self.active, self.verdict.sent())
+            Mode::Http2(follower) => match follower.follow(fresh, Instant::now(), self.verdict.sent())
             {
                 Ok(()) => {
                     held.scanned = held.bytes.len();
@@ -259,7 +259,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         if !is_waiting || self.broken.is_some() {
             self.waiting = None;
         } else if self.waiting.is_none_or(|(begun, _)| begun != turn) {
-            self.waiting = Some((turn, self.active));
+            let since = match self.mode {
+                Mode::Http1(_) => self.active,
+                Mode::Http2(_) => Instant::now(),
+            };
+            self.waiting = Some((turn, since));
         }
     }
 }

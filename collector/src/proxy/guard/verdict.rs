@@ -100,9 +100,9 @@ impl Verdict {
         self.retired.cancel();
     }
 
-    /// How many requests there were.
-    pub(super) fn called(&self) -> u64 {
-        self.called.load(SeqCst)
+    /// How many requests have begun and have ended: grows with either.
+    pub(super) fn turns(&self) -> u64 {
+        self.called.load(SeqCst) + self.ended.load(SeqCst)
     }
 
     /// Whether a request is being answered.

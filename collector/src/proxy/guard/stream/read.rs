@@ -183,11 +183,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     /// A byte went. Pings keep no connection of HTTP/2 from being idle.
     pub(super) fn note_active(&mut self, now: Instant) {
         if matches!(self.mode, Mode::Http2(_)) {
-            let called = self.verdict.called();
-            if called == self.called && !self.verdict.is_busy() {
+            let turns = self.verdict.turns();
+            if turns == self.turns && !self.verdict.is_busy() {
                 return;
             }
-            self.called = called;
+            self.turns = turns;
         }
         self.active = now;
     }

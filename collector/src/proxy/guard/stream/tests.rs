@@ -87,10 +87,21 @@ impl Server {
                     .serve_connection(TokioIo::new(stream), service)
                     .with_upgrades(),
             ),
-            Protocol::Http2 => tasks.spawn(
-                http2::Builder::new(TokioExecutor::new())
-                    .serve_connection(TokioIo::new(stream), service),
-            ),
+            Protocol::Http2 => {
+                let (io, retired) = (TokioIo::new(stream), Arc::clone(&verdict));
+                tasks.spawn(async move {
+                    let server = http2::Builder::new(TokioExecutor::new());
+                    let mut served = std::pin::pin!(server.serve_connection(io, service));
+                    tokio::select! {
+                        biased;
+                        outcome = served.as_mut() => outcome,
+                        () = retired.retired() => {
+                            served.as_mut().graceful_shutdown();
+                            served.await
+                        }
+                    }
+                })
+            }
         };
         Self { client, verdict, seen, tasks }
     }
@@ -397,9 +408,29 @@ async fn http2_is_served_and_ends_when_it_is_idle() {
     // A stream without a byte either way is no idle connection.
     sender.send_request(ask("/slow", vec![])).await.unwrap();
     assert_eq!(started.elapsed().as_secs(), 200);
-    server.tasks.join_next().await.unwrap().unwrap().unwrap();
+    // The client may well be the first to hang up once it is told good-bye.
+    let _ = server.tasks.join_next().await.unwrap().unwrap();
     assert_eq!(started.elapsed().as_secs(), 275);
     assert_eq!(server.requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pings_keep_no_connection_of_http2_from_being_idle() {
+    let (near, mut client) = duplex(64 << 10);
+    client.write_all(PREFACE).await.unwrap();
+    client.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+    let mut server = Server::over(Stream::sniff(near, TERMS).await.unwrap(), client);
+    let started = Instant::now();
+    let retired = {
+        let verdict = Arc::clone(&server.verdict);
+        async move { verdict.retired().await }
+    };
+    let mut retired = std::pin::pin!(retired);
+    while timeout(Duration::from_secs(20), retired.as_mut()).await.is_err() {
+        assert!(started.elapsed() < 2 * TERMS.idle, "the client is still there");
+        server.send(&[0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]).await;
+    }
+    assert_eq!(started.elapsed(), TERMS.idle);
 }
 
 #[tokio::test(start_paused = true)]
