@@ -65,6 +65,19 @@ fn only_what_may_be_done_twice_is_sent_again_after_a_reset() {
 }
 
 #[test]
+fn a_client_that_calls_its_request_grpc_takes_no_pod_of_http1_out() {
+    let pod = Pod::named("ok");
+    let config = Config::to(&[&pod]).with("ejection: {consecutive: 1, pause: 1h, max_pause: 1h}");
+    let proxy = Proxy::start(&config);
+    for _ in 0..3 {
+        let answer = proxy.ask(&with("GET", "/", "Content-Type: application/grpc\r\n"));
+        assert_eq!(answer.status, 502, "the pod speaks HTTP/1");
+    }
+    assert_eq!(proxy.ask(&request("GET", "/")).text(), "ok");
+    assert_eq!(proxy.said("failed too often"), 0);
+}
+
+#[test]
 fn retries_end_with_the_budget() {
     let bad = [Pod::once(""), Pod::once("")];
     let config = Config::to(&[&bad[0], &bad[1]])

@@ -153,6 +153,11 @@ pub(crate) struct Http2Pod {
 
 impl Http2Pod {
     pub(crate) fn new() -> Self {
+        Self::gathering(1)
+    }
+
+    /// One that answers only when so many requests are there, and takes a hundred of a connection.
+    pub(crate) fn gathering(requests: usize) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
@@ -160,7 +165,7 @@ impl Http2Pod {
         let kept = asked.clone();
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(serve(listener, kept));
+            runtime.unwrap().block_on(serve(listener, kept, requests));
         });
         Self { address, asked }
     }
@@ -171,15 +176,23 @@ impl Http2Pod {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, asked: Arc<Mutex<Vec<Asked>>>) {
+async fn serve(listener: std::net::TcpListener, asked: Arc<Mutex<Vec<Asked>>>, gather: usize) {
+    let gathered = Arc::new(tokio::sync::Barrier::new(gather));
     let listener = TcpListener::from_std(listener).unwrap();
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let asked = asked.clone();
-        let service = service_fn(move |request: Request<Incoming>| answer(request, asked.clone()));
+        let (asked, gathered) = (asked.clone(), gathered.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (asked, gathered) = (asked.clone(), gathered.clone());
+            async move {
+                gathered.wait().await;
+                answer(request, asked).await
+            }
+        });
         connections.spawn(async move {
-            let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            let mut server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            server.max_concurrent_streams(100);
             drop(server.serve_connection(TokioIo::new(stream), service).await);
         });
     }

@@ -121,6 +121,23 @@ fn buckets_are_cumulative_and_native_ones_count_the_same() {
 }
 
 #[test]
+fn a_slow_upload_is_not_the_pods_time() {
+    let pod = Pod::named("ok");
+    let proxy = Proxy::to(&[&pod]);
+    let mut client = proxy.connect();
+    client.send(with("POST", "/", "Content-Length: 12\r\n"));
+    for _ in 0..12 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        client.send("x");
+    }
+    assert_eq!(client.answer().text(), "ok");
+    let page = proxy.counts(CLIENT_COUNT, &[], 1.0);
+    let took = |name: &str| page.value(&format!("{name}_sum"), &[]).unwrap();
+    assert!(took(SERVER) > 0.5, "{}", took(SERVER));
+    assert!(took(CLIENT) < 0.3, "{}", took(CLIENT));
+}
+
+#[test]
 fn requests_under_way_are_shown_while_they_are() {
     let gate = Gate::default();
     let of_pod = gate.clone();

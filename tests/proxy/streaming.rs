@@ -130,6 +130,21 @@ fn chunks_and_trailers_go_both_ways() {
     let got = pod.last();
     assert_eq!((got.body.as_slice(), got.trailers.as_str()), (&b"body"[..], "x-mine: 1\r\n"));
     assert_eq!(client.ask(request("GET", "/")).text(), "hello world", "the connection goes on");
+    // Whole answers, and the pod's connection goes on as well.
+    let page = proxy.counts("http_client_request_duration_seconds_count", &[], 2.0);
+    let labels = [("error_type", "client_gone")];
+    assert_eq!(page.value("http_client_request_duration_seconds_count", &labels), None);
+    assert_eq!(page.value("http_server_request_duration_seconds_count", &labels), None);
+    assert_eq!(pod.seen().connections, 1);
+}
+
+#[test]
+fn the_body_of_a_get_without_a_length_is_passed_on() {
+    let pod = Pod::named("ok");
+    let proxy = Proxy::to(&[&pod]);
+    let asked = with("GET", "/_search", "Transfer-Encoding: chunked\r\n") + "2\r\n{}\r\n0\r\n\r\n";
+    assert_eq!(proxy.ask(&asked).text(), "ok");
+    assert_eq!(pod.last().body, b"{}");
 }
 
 #[test]

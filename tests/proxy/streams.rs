@@ -101,6 +101,29 @@ fn a_service_of_h2c_is_spoken_to_so_whatever_the_client_speaks() {
 }
 
 #[test]
+fn more_streams_than_a_connection_takes_go_over_another_one() {
+    let pod = Http2Pod::gathering(250);
+    let config = Config::default()
+        .service(&format!(
+            "name: web, protocol: h2c, endpoints: [{{address: \"{}\"}}]",
+            pod.address
+        ))
+        .route("name: web, backends: [web]")
+        .with("workers: 1");
+    let proxy = Proxy::start(&config);
+    let clients: Vec<_> = (0..5)
+        .map(|_| {
+            let mut client = Http2::connect(proxy.address());
+            std::thread::spawn(move || client.ask_all((0..50).map(|at| get(&format!("/{at}")))))
+        })
+        .collect();
+    for client in clients {
+        assert!(client.join().unwrap().iter().all(|answer| answer.status == 200));
+    }
+    proxy.counts("http_client_request_duration_seconds_count", &[], 250.0);
+}
+
+#[test]
 fn a_request_that_the_client_gives_up_ends_at_the_pod_and_the_others_go_on() {
     let pod = Pod::new(|link| {
         while let Some(head) = link.head() {

@@ -18,6 +18,7 @@ use rustls::pki_types::ServerName;
 
 use super::balance::circuit::Circuit;
 use super::balance::ewma::PeakEwma;
+use super::clock;
 use super::service::{Endpoint, Protocol, ServiceKey};
 use super::stats::BackendStats;
 use super::tls;
@@ -73,7 +74,7 @@ impl Backend {
         Self {
             key,
             stats,
-            latency: PeakEwma::default(),
+            latency: PeakEwma::new(clock::now()),
             circuit: Circuit::default(),
             labels: ArcSwap::new(labels),
             active: AtomicUsize::new(0),
@@ -143,7 +144,12 @@ impl Busy {
         &self.backend
     }
 
-    /// The pod answered.
+    /// The pod answered to the end.
+    pub(crate) fn finished(&self) {
+        self.backend.circuit.finished();
+    }
+
+    /// The pod began to answer.
     pub(crate) fn worked(&mut self) {
         self.told = true;
         if self.backend.circuit.worked() {
@@ -154,7 +160,7 @@ impl Busy {
     /// The pod failed. `now` is microseconds of the proxy's clock.
     pub(crate) fn failed(&mut self, now: u64, ejection: &super::settings::Ejection) {
         self.told = true;
-        if self.backend.circuit.failed(now, ejection) {
+        if self.backend.circuit.failed(now, self.is_probe, ejection) {
             tracing::warn!(backend = %self.backend.key.address, "a pod failed too often in a row and is left alone for a while");
         }
     }

@@ -78,8 +78,11 @@ impl Pods {
             return Err(Refusal::NoEndpoint);
         }
         let open = || all().filter(|backend| !backend.circuit.is_closed());
-        // While nothing else works the pause is not waited for: the first success ends the outage.
-        let probed = open()
+        // While nothing else works the pause is not waited for: the first success ends the outage. From a random place
+        // on, so that each of them has its turn.
+        let offset = fastrand::usize(..all().count());
+        let turned = open().skip(offset).chain(open().take(offset));
+        let probed = turned
             .filter(|backend| !was_tried(backend, choice))
             .find_map(|backend| Busy::claim(backend, choice.most, true));
         match probed {
@@ -99,39 +102,51 @@ fn claim_free(pods: &[Arc<Backend>], turn: &AtomicUsize, choice: &Choice<'_>) ->
     if pods.is_empty() {
         return None;
     }
-    // A pod whose pause is over gets one request that tries it.
-    let claim = |backend: &Arc<Backend>| {
-        if was_tried(backend, choice) {
-            return None;
+    let claim = |at: usize| {
+        let backend = &pods[at];
+        match passage(backend, choice) {
+            Passage::Free => Busy::claim(backend, choice.most, false),
+            // A pod whose pause is over gets one request that tries it.
+            Passage::Probe => Busy::claim(backend, choice.most, true),
+            Passage::Open => None,
         }
-        let is_probe = match backend.circuit.passage(choice.now) {
-            Passage::Free => false,
-            Passage::Probe => true,
-            Passage::Open => return None,
-        };
-        Busy::claim(backend, choice.most, is_probe)
     };
-    let first = match choice.balance {
-        Balance::RoundRobin => turn.fetch_add(1, Relaxed) % pods.len(),
-        Balance::LeastRequest => {
-            // From a random place on, so that equal ones take turns.
-            let offset = fastrand::usize(..pods.len());
-            let at = |step: usize| (offset + step) % pods.len();
-            (0..pods.len()).map(at).min_by_key(|at| pods[*at].active()).unwrap_or_default()
+    let chosen = match choice.balance {
+        Balance::RoundRobin => {
+            (0..pods.len()).find_map(|_| claim(turn.fetch_add(1, Relaxed) % pods.len()))
         }
-        Balance::PeakEwma => better_of_two(pods, choice.now),
+        Balance::LeastRequest => least_busy(pods, choice).and_then(claim),
+        Balance::PeakEwma => claim(better_of_two(pods, choice)),
     };
-    // The usual case is the first; the others are asked in order when it is full, open or tried.
-    (0..pods.len()).find_map(|step| claim(&pods[(first + step) % pods.len()]))
+    // Seldom: the chosen one is full, open or tried. From a random place on, so that its share goes to all others.
+    chosen.or_else(|| {
+        let offset = fastrand::usize(..pods.len());
+        (0..pods.len()).find_map(|step| claim((offset + step) % pods.len()))
+    })
+}
+
+fn passage(backend: &Arc<Backend>, choice: &Choice<'_>) -> Passage {
+    if was_tried(backend, choice) { Passage::Open } else { backend.circuit.passage(choice.now) }
+}
+
+/// The one with the fewest requests under way, or one that is to be tried.
+fn least_busy(pods: &[Arc<Backend>], choice: &Choice<'_>) -> Option<usize> {
+    let usable = |at: &usize| passage(&pods[*at], choice) != Passage::Open;
+    // Equal ones take turns.
+    (0..pods.len()).filter(usable).min_by_key(|at| (pods[*at].active(), fastrand::u32(..)))
 }
 
 /// Power of two choices: two at random, the one that is expected to answer earlier.
-fn better_of_two(pods: &[Arc<Backend>], now: u64) -> usize {
+fn better_of_two(pods: &[Arc<Backend>], choice: &Choice<'_>) -> usize {
     if pods.len() == 1 {
         return 0;
     }
     let one = fastrand::usize(..pods.len());
     let other = (one + 1 + fastrand::usize(..pods.len() - 1)) % pods.len();
-    let cost = |at: usize| pods[at].latency.seconds(now) * (pods[at].active() + 1) as f64;
+    let cost = |at: usize| match passage(&pods[at], choice) {
+        Passage::Free => pods[at].latency.seconds(choice.now) * (pods[at].active() + 1) as f64,
+        Passage::Probe => 0.0,
+        Passage::Open => f64::INFINITY,
+    };
     if cost(other) < cost(one) { other } else { one }
 }

@@ -78,11 +78,6 @@ impl Link {
         self.gate.clone()
     }
 
-    /// Whether it carried a request before, so that the pod may have closed it meanwhile.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.answers > 0
-    }
-
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since
     }

@@ -56,12 +56,16 @@ impl Circuit {
         self.probing.store(false, Relaxed);
     }
 
-    /// It answered. Whether that closed the circuit.
-    pub(crate) fn worked(&self) -> bool {
+    /// It answered to the end.
+    pub(crate) fn finished(&self) {
         // The usual case writes nothing.
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
         }
+    }
+
+    /// It began to answer. Whether that closed the circuit.
+    pub(crate) fn worked(&self) -> bool {
         if self.opened.load(Relaxed) == 0 {
             return false;
         }
@@ -69,16 +73,19 @@ impl Circuit {
         self.opened.swap(0, Relaxed) != 0
     }
 
-    /// It failed. Whether that opened the circuit.
-    pub(crate) fn failed(&self, now: u64, ejection: &Ejection) -> bool {
+    /// It failed, maybe the trial. Whether that opened the circuit.
+    pub(crate) fn failed(&self, now: u64, is_trial: bool, ejection: &Ejection) -> bool {
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         let was_open = !self.is_closed();
-        let was_trial = self.probing.swap(false, Relaxed);
+        if is_trial {
+            self.unprobe();
+        }
         if ejection.consecutive == 0 || (!was_open && failures < ejection.consecutive) {
             return false;
         }
-        // Requests that were under way when it opened say nothing new.
-        if was_open && !was_trial {
+        // Requests that were under way when it opened say nothing new, and neither do those that would not wait for
+        // the end of the pause.
+        if was_open && (!is_trial || now < self.until.load(Relaxed)) {
             return false;
         }
         let opened = self.opened.fetch_add(1, Relaxed);
@@ -98,7 +105,7 @@ mod tests {
     fn opened() -> (Circuit, Ejection) {
         let (circuit, ejection) = (Circuit::default(), Ejection::default());
         for failure in 1..=ejection.consecutive {
-            assert_eq!(circuit.failed(0, &ejection), failure == ejection.consecutive);
+            assert_eq!(circuit.failed(0, false, &ejection), failure == ejection.consecutive);
         }
         (circuit, ejection)
     }
@@ -107,8 +114,9 @@ mod tests {
     fn a_success_between_failures_keeps_it_closed() {
         let (circuit, ejection) = (Circuit::default(), Ejection::default());
         for _ in 0..10 * ejection.consecutive {
-            circuit.failed(0, &ejection);
+            circuit.failed(0, false, &ejection);
             assert!(!circuit.worked());
+            circuit.finished();
         }
         assert_eq!(circuit.passage(0), Passage::Free);
     }
@@ -121,7 +129,7 @@ mod tests {
         assert!(circuit.probe() && !circuit.probe());
         assert_eq!(circuit.passage(5 * SECOND), Passage::Open, "another one is trying");
 
-        assert!(circuit.failed(5 * SECOND, &ejection));
+        assert!(circuit.failed(5 * SECOND, true, &ejection));
         assert_eq!(circuit.passage(14 * SECOND), Passage::Open);
         assert_eq!(circuit.passage(15 * SECOND), Passage::Probe);
         assert!(circuit.probe());
@@ -133,9 +141,37 @@ mod tests {
     fn failures_of_requests_that_were_under_way_do_not_lengthen_the_pause() {
         let (circuit, ejection) = opened();
         for _ in 0..100 {
-            assert!(!circuit.failed(SECOND, &ejection));
+            assert!(!circuit.failed(SECOND, false, &ejection));
         }
         assert_eq!(circuit.passage(5 * SECOND), Passage::Probe);
+    }
+
+    #[test]
+    fn trials_before_the_end_of_the_pause_do_not_lengthen_it() {
+        let (circuit, ejection) = opened();
+        for now in 1..100 {
+            assert!(circuit.probe());
+            assert!(!circuit.failed(now, true, &ejection));
+        }
+        assert_eq!(circuit.passage(5 * SECOND), Passage::Probe);
+    }
+
+    #[test]
+    fn a_late_failure_is_not_the_trials() {
+        let (circuit, ejection) = opened();
+        assert!(circuit.probe());
+        assert!(!circuit.failed(6 * SECOND, false, &ejection));
+        assert_eq!(circuit.passage(6 * SECOND), Passage::Open, "the trial is still under way");
+        assert!(circuit.worked());
+    }
+
+    #[test]
+    fn answers_that_break_off_count_although_they_began() {
+        let (circuit, ejection) = (Circuit::default(), Ejection::default());
+        for failure in 1..=ejection.consecutive {
+            circuit.worked();
+            assert_eq!(circuit.failed(0, false, &ejection), failure == ejection.consecutive);
+        }
     }
 
     #[test]
@@ -150,6 +186,6 @@ mod tests {
     fn zero_failures_turns_it_off() {
         let circuit = Circuit::default();
         let never = Ejection { consecutive: 0, ..Ejection::default() };
-        assert!((0..100).all(|_| !circuit.failed(0, &never)));
+        assert!((0..100).all(|_| !circuit.failed(0, false, &never)));
     }
 }

@@ -82,6 +82,41 @@ fn round_robin_takes_turns_and_least_request_fills_gaps() {
 }
 
 #[test]
+fn the_share_of_a_pod_that_is_left_alone_goes_to_all_others() {
+    for balance in [Balance::PeakEwma, Balance::RoundRobin, Balance::LeastRequest] {
+        let all: Vec<_> = (1..=4).map(backend).collect();
+        let pods = pods(&all, &[]);
+        break_it(&all[1]);
+        let mut counts = [0; 5];
+        for _ in 0..3_000 {
+            counts[usize::from(chosen(&pods, &Choice { balance, ..CHOICE }).unwrap())] += 1;
+        }
+        assert_eq!(counts[2], 0);
+        let even = |count: &i32| (700..1_300).contains(count);
+        assert!([counts[1], counts[3], counts[4]].iter().all(even), "{balance:?}: {counts:?}");
+    }
+}
+
+#[test]
+fn in_an_outage_of_all_each_one_is_tried() {
+    let all: Vec<_> = (1..=3).map(backend).collect();
+    let pods = pods(&all, &[]);
+    all.iter().for_each(break_it);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let mut busy = pods.claim(&CHOICE).unwrap();
+        seen.insert(busy.backend().key.address.port());
+        busy.failed(0, &Ejection::default());
+    }
+    assert_eq!(seen.len(), 3);
+    let over = Choice { now: 5_000_000, ..CHOICE };
+    assert!(
+        (0..50).map(|_| chosen(&pods, &over)).all(|port| port.is_ok()),
+        "no pause was lengthened"
+    );
+}
+
+#[test]
 fn a_full_pod_is_passed_over_and_all_full_is_overloaded() {
     let pods = pods(&[backend(1), backend(2)], &[]);
     let choice = Choice { most: 1, ..CHOICE };

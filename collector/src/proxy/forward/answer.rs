@@ -109,9 +109,6 @@ pub(crate) fn bare(status: StatusCode) -> Response<Answer> {
 /// An answer that says what is wrong.
 pub(crate) fn refused(refusal: Refusal) -> Response<Answer> {
     let mut answer = said(refusal.status(), refusal.as_str(), refusal.sentence());
-    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
     if ends_the_connection(refusal) {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
@@ -132,6 +129,9 @@ fn said(status: StatusCode, reason: &'static str, sentence: &'static str) -> Res
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(REASON, HeaderValue::from_static(reason));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     answer
 }
 

@@ -65,6 +65,16 @@ impl Attempt {
         self.place = place;
     }
 
+    /// Whether the client's part of the request broke off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.subject.meter.as_ref().is_some_and(|meter| meter.broken().is_some())
+    }
+
+    /// Whether it goes over a shared connection.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.place.is_some()
+    }
+
     pub(crate) fn backend(&self) -> &Arc<Backend> {
         self.busy.backend()
     }
@@ -74,8 +84,15 @@ impl Attempt {
         self.began = Instant::now();
     }
 
+    /// From when on the pod's time counts: a client that is slow to send makes no pod slow.
+    fn start(&self) -> Instant {
+        let sent = self.subject.meter.as_ref().and_then(|meter| meter.ended());
+        sent.map_or(self.began, |sent| sent.max(self.began))
+    }
+
     /// The head of the answer came.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.began = self.start();
         let took = self.began.elapsed();
         self.first_byte = Some(took);
         self.status = Some(status);
@@ -86,12 +103,17 @@ impl Attempt {
     /// The answer came whole.
     pub(crate) fn finish(&mut self) {
         if let Some(status) = self.status {
+            self.busy.finished();
             self.end(Outcome::Answered(status));
         }
     }
 
     /// It failed.
     pub(crate) fn fail(&mut self, failure: Failure) {
+        if failure == Failure::FirstByteTimeout {
+            // So that others are asked before it for a while.
+            self.busy.backend().latency.observe(clock::now(), self.start().elapsed());
+        }
         if failure.is_the_pods() {
             self.busy.failed(clock::now(), &self.worker.settings().ejection);
         }
@@ -114,6 +136,9 @@ impl Attempt {
             return;
         }
         self.has_ended = true;
+        if self.status.is_none() {
+            self.began = self.start();
+        }
         let attempt = stats::Attempt {
             method: &self.subject.method,
             outcome,

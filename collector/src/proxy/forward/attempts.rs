@@ -27,6 +27,9 @@ use crate::proxy::worker::Worker;
 /// Stale connections in a row that one request looks at before it makes one of its own.
 const STALE: u32 = 3;
 
+/// How soon after it was handed to a kept connection a request is lost when the pod was closing it.
+const SOON: Duration = Duration::from_millis(100);
+
 /// What a request needs to be tried.
 pub(crate) struct Attempts<'a> {
     pub(crate) worker: &'a Arc<Worker>,
@@ -66,8 +69,19 @@ pub(crate) enum Lost {
 /// How one attempt failed.
 struct Failed {
     failure: Failure,
-    /// A kept connection that was closed and the request may be sent again: tells nothing of the pod.
-    is_stale: bool,
+    blame: Blame,
+}
+
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blame {
+    Pod,
+    /// Not the pod's; the client's or nobody's.
+    Other,
+    /// A kept connection that was closed before it took anything of the request: tells nothing at all.
+    Stale,
+    /// One that was closed soon after it took the request, which may be sent again.
+    StaleSent,
 }
 
 /// A way to send.
@@ -98,9 +112,21 @@ impl Attempts<'_> {
             if request.is_none() {
                 return Err(Lost::Failed(failed.failure));
             }
-            if failed.is_stale {
-                stale += 1;
-                continue;
+            match failed.blame {
+                Blame::Stale => {
+                    stale += 1;
+                    continue;
+                }
+                // Once; then over a connection of its own.
+                Blame::StaleSent => {
+                    stale = STALE;
+                    continue;
+                }
+                Blame::Pod | Blame::Other => {}
+            }
+            // There is no time left for another one.
+            if failed.failure == Failure::RequestTimeout {
+                return Err(Lost::Failed(failed.failure));
             }
             last = Some(failed.failure);
             tried.push(backend);
@@ -137,6 +163,7 @@ impl Attempts<'_> {
         let asked = Instant::now();
         let kept = self.kept(busy.backend(), may_reuse);
         let mut attempt = Attempt::begin(self.worker, busy, self.subject.clone());
+        let is_kept = kept.is_some();
         let mut way = match kept {
             Some(way) => way,
             // Seldom needed and large, so not a part of what every request carries about.
@@ -148,7 +175,7 @@ impl Attempts<'_> {
                 Err(failure) => {
                     self.waited += asked.elapsed();
                     attempt.fail(failure);
-                    return Err(Failed { failure, is_stale: false });
+                    return Err(Failed { failure, blame: Blame::Pod });
                 }
             },
         };
@@ -156,8 +183,9 @@ impl Attempts<'_> {
         if let Way::Shared(share) = &mut way {
             attempt.occupy(share.place.take());
         }
+        // What the client chose the pod's protocol by is not the pod's fault.
         let is_guess = self.is_grpc && attempt.backend().key.protocol == Protocol::Http1;
-        let outcome = self.send(way, request).await;
+        let outcome = self.send(way, is_kept, request).await;
         self.waited += asked.elapsed();
         match outcome {
             Ok((answer, link)) => {
@@ -165,15 +193,10 @@ impl Attempts<'_> {
                 Ok(Won { attempt, answer, link })
             }
             Err(failed) => {
-                // What the client chose the pod's protocol by, and how long it took to send, is not the pod's fault.
-                let is_late = failed.failure == Failure::RequestTimeout;
-                let is_clients = is_guess || (is_late && self.subject.meter.is_some());
-                if failed.is_stale {
-                    attempt.forget();
-                } else if is_clients {
-                    attempt.give_up(failed.failure);
-                } else {
-                    attempt.fail(failed.failure);
+                match failed.blame {
+                    Blame::Stale | Blame::StaleSent => attempt.forget(),
+                    Blame::Pod if !is_guess => attempt.fail(failed.failure),
+                    Blame::Pod | Blame::Other => attempt.give_up(failed.failure),
                 }
                 Err(failed)
             }
@@ -188,7 +211,8 @@ impl Attempts<'_> {
     fn kept(&self, backend: &Arc<Backend>, may_reuse: bool) -> Option<Way> {
         let worker = self.worker;
         if self.is_shared(backend) {
-            return backend.shared(worker.index).take().map(Way::Shared);
+            let share = may_reuse.then(|| backend.shared(worker.index).take());
+            return share.flatten().map(Way::Shared);
         }
         let oldest = worker.settings().timeouts.backend_idle;
         let link = may_reuse.then(|| backend.pool(worker.index).take(oldest));
@@ -202,9 +226,10 @@ impl Attempts<'_> {
         let (wait, late) = self.within(self.bounds.connect, Failure::ConnectTimeout);
         let began = Instant::now();
         let way = if self.is_shared(backend) {
-            connector.shared(backend, wait, &worker.links).await.map(|sender| {
-                Way::Shared(backend.shared(worker.index).keep(sender))
-            })
+            connector
+                .shared(backend, wait, &worker.links)
+                .await
+                .map(|sender| Way::Shared(backend.shared(worker.index).keep(sender)))
         } else {
             connector.link(backend, wait).await.map(Way::Link)
         };
@@ -220,9 +245,18 @@ impl Attempts<'_> {
     async fn send(
         &self,
         way: Way,
+        is_kept: bool,
         slot: &mut Option<Request<Upload>>,
     ) -> Result<(Response<Incoming>, Option<Box<Link>>), Failed> {
-        let late = |failure| Failed { failure, is_stale: false };
+        let began = Instant::now();
+        let reused = || is_kept.then(|| began.elapsed());
+        // How long a client took to send is not the pod's fault.
+        let is_clients =
+            |failure| failure == Failure::RequestTimeout && self.subject.meter.is_some();
+        let late = |failure| {
+            let blame = if is_clients(failure) { Blame::Other } else { Blame::Pod };
+            Failed { failure, blame }
+        };
         let Some(request) = slot.take() else { return Err(late(Failure::FirstByteTimeout)) };
         let copy = self.copy(&request);
         match way {
@@ -230,10 +264,7 @@ impl Attempts<'_> {
                 *slot = copy;
                 match self.in_time(link.send(request)).await {
                     Ok(Ok(answer)) => Ok((answer, Some(link))),
-                    Ok(Err(unsent)) => {
-                        let (is_reused, fault) = (link.is_reused(), link.fault());
-                        Err(self.failed(unsent, slot, is_reused, fault))
-                    }
+                    Ok(Err(unsent)) => Err(self.failed(unsent, slot, reused(), link.fault())),
                     Err(failure) => {
                         *slot = None;
                         Err(late(failure))
@@ -241,7 +272,6 @@ impl Attempts<'_> {
                 }
             }
             way => {
-                let is_reused = matches!(&way, Way::Link(link) if link.is_reused());
                 // Seldom needed and large, as above.
                 let sent = self.in_time(self.send_otherwise(way, request));
                 match Box::pin(sent).await {
@@ -254,7 +284,7 @@ impl Attempts<'_> {
                     Ok(Ok(answer)) => Ok((answer, None)),
                     Ok(Err((unsent, fault))) => {
                         *slot = copy;
-                        Err(self.failed(unsent, slot, is_reused, fault))
+                        Err(self.failed(unsent, slot, reused(), fault))
                     }
                     Err(failure) => Err(late(failure)),
                 }
@@ -315,19 +345,20 @@ impl Attempts<'_> {
         }
     }
 
-    /// What a failure means; leaves in `slot` what may be sent again.
+    /// What a failure means; leaves in `slot` what may be sent again. `reused` is how long after it was handed to a kept
+    /// connection.
     fn failed(
         &self,
         mut unsent: Unsent,
         slot: &mut Option<Request<Upload>>,
-        is_reused: bool,
+        reused: Option<Duration>,
         fault: Option<Fault>,
     ) -> Failed {
         let returned = unsent.take_message().map(over_http1);
         let copy = slot.take();
         let meter = self.subject.meter.as_deref();
         if meter.is_some_and(|meter| meter.broken().is_some()) {
-            return Failed { failure: Failure::RequestBody, is_stale: false };
+            return Failed { failure: Failure::RequestBody, blame: Blame::Other };
         }
         let error = unsent.error();
         let failure = if let Some(fault) = fault {
@@ -340,11 +371,20 @@ impl Attempts<'_> {
             Failure::Reset
         };
         // Garbage is an answer: the pod has seen the request.
-        if failure == Failure::Reset {
-            *slot = returned.or(copy);
+        if failure != Failure::Reset {
+            return Failed { failure, blame: Blame::Pod };
         }
-        // A pod may close a kept connection at any time, and then no answer is no sign of trouble.
-        Failed { failure, is_stale: is_reused && slot.is_some() }
+        let was_sent = returned.is_none();
+        *slot = returned.or(copy);
+        // A pod may close a kept connection at any time, and then no answer is no sign of trouble, unless it comes when
+        // the pod may have been at work on the request for a while.
+        let blame = match reused {
+            Some(_) if !was_sent => Blame::Stale,
+            Some(after) if after < SOON && slot.is_some() => Blame::StaleSent,
+            _ if is_declined(error) => Blame::Other,
+            _ => Blame::Pod,
+        };
+        Failed { failure, blame }
     }
 
     /// What is sent again when a pod closes the connection without an answer, where doing it twice is the same as
@@ -363,6 +403,16 @@ impl Attempts<'_> {
         copy.headers_mut().clone_from(request.headers());
         Some(copy)
     }
+}
+
+/// Whether a pod said in HTTP/2 that it did nothing with the request, most often as it is about to end.
+fn is_declined(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error);
+    let cause = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let is_polite = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
+        cause.is_remote() && (is_polite || cause.reason() == Some(h2::Reason::REFUSED_STREAM))
+    })
 }
 
 /// HTTP/2 wants the scheme and the authority in the target, and no `Host` beside it.

@@ -30,6 +30,8 @@ pub(crate) struct Download {
     /// When the whole request must be over.
     deadline: Option<Pin<Box<Sleep>>>,
     worker: std::sync::Arc<Worker>,
+    /// The answer has no body, whatever its head says of one: to HEAD, and of 204 and 304.
+    is_bodiless: bool,
 }
 
 /// What a body is made from.
@@ -41,6 +43,7 @@ pub(crate) struct Parts {
     pub(crate) idle: Duration,
     pub(crate) deadline: Option<Instant>,
     pub(crate) worker: std::sync::Arc<Worker>,
+    pub(crate) is_bodiless: bool,
 }
 
 impl Download {
@@ -53,6 +56,7 @@ impl Download {
             idle: Idle::new(parts.idle),
             deadline: parts.deadline.map(|at| Box::pin(sleep_until(at))),
             worker: parts.worker,
+            is_bodiless: parts.is_bodiless,
         }
     }
 
@@ -75,11 +79,11 @@ impl Download {
         Poll::Ready(Some(Err(CutOff(failure))))
     }
 
-    /// The whole request took too long. The pod did answer, and how fast the client takes it in is not its fault: one
-    /// that stands still is told by `idle`.
-    fn give_up(&mut self) {
-        self.attempt.give_up(Failure::RequestTimeout);
-        self.whole.failed(Failure::RequestTimeout.as_str());
+    /// It ended for what the client did or for want of time. The pod did answer, and how fast the client takes it in is
+    /// not its fault: one that stands still is told by `idle`.
+    fn give_up(&mut self, failure: Failure) {
+        self.attempt.give_up(failure);
+        self.whole.failed(failure.as_str());
         self.whole.finish();
         self.link = None;
     }
@@ -94,6 +98,12 @@ impl Download {
         }
     }
 
+    /// Whether all of it has come. The end of a stream of HTTP/2 may be a frame of its own, which nobody waits for where
+    /// the length is known.
+    fn is_whole(&self) -> bool {
+        self.body.is_end_stream() || self.body.size_hint().exact() == Some(0)
+    }
+
     /// Whether the time for the whole request is over.
     fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
         self.deadline.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
@@ -104,11 +114,11 @@ impl Drop for Download {
     fn drop(&mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
         // An answer without a body is never asked for one.
-        if self.body.is_end_stream() {
+        if self.is_bodiless || self.is_whole() {
             self.finish(cx);
         } else if self.is_over(cx) {
             // The client took too little of it, and so the body was not asked for more.
-            self.give_up();
+            self.give_up(Failure::RequestTimeout);
         }
     }
 }
@@ -124,7 +134,7 @@ impl Body for Download {
         let this = &mut *self;
         // Asked also while there is something to send: a client that takes a little now and then leaves no pause.
         if this.is_over(cx) {
-            this.give_up();
+            this.give_up(Failure::RequestTimeout);
             return Poll::Ready(Some(Err(CutOff(Failure::RequestTimeout))));
         }
         match this.poll_body(cx) {
@@ -132,9 +142,18 @@ impl Body for Download {
                 Poll::Ready(()) => this.fail(Failure::IdleTimeout),
                 Poll::Pending => Poll::Pending,
             },
+            // A stream that was reset without a fault has no end either.
+            Poll::Ready(None) if this.attempt.is_shared() && !this.body.is_end_stream() => {
+                this.fail(Failure::BodyIncomplete)
+            }
             Poll::Ready(None) => {
                 this.finish(cx);
                 Poll::Ready(None)
+            }
+            // What the client did to its own request ends the answer as well.
+            Poll::Ready(Some(Err(_))) if this.attempt.is_broken() => {
+                this.give_up(Failure::RequestBody);
+                Poll::Ready(Some(Err(CutOff(Failure::RequestBody))))
             }
             Poll::Ready(Some(Err(_))) => this.fail(Failure::BodyIncomplete),
             Poll::Ready(Some(Ok(frame))) => {
@@ -142,8 +161,8 @@ impl Body for Download {
                 let length = frame.data_ref().map_or(0, |data| data.remaining() as u64);
                 this.attempt.response_bytes += length;
                 this.whole.response_bytes += length;
-                // hyper does not ask again after the last byte of a known length.
-                if this.body.is_end_stream() {
+                // hyper does not ask again after the last byte of a known length, nor after trailers.
+                if this.is_whole() || frame.is_trailers() {
                     this.finish(cx);
                 }
                 Poll::Ready(Some(Ok(frame)))

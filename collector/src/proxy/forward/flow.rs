@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::header::{LOCATION, SET_COOKIE, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -107,7 +107,7 @@ impl Flow {
         }
         let Some(service) = self.service().cloned() else {
             let lost = Lost::Refused(Refusal::NoEndpoint);
-            return Err(Box::new(self.lost(&lost, &mut whole, None)));
+            return Err(Box::new(self.lost(&lost, &mut whole, None, Duration::ZERO)));
         };
         let Opened { head, body, subject, client, upgrade } = opened;
         let (protocol, upgrade) = upgrade.unzip();
@@ -247,7 +247,20 @@ impl Flow {
     }
 
     /// No pod answered.
-    fn lost(&self, lost: &Lost, whole: &mut Whole, meter: Option<&Meter>) -> Response<Answer> {
+    fn lost(
+        &self,
+        lost: &Lost,
+        whole: &mut Whole,
+        meter: Option<&Meter>,
+        waited: Duration,
+    ) -> Response<Answer> {
+        let broken = || self.connection.verdict.broken();
+        let is_gone = meter.and_then(Meter::broken) == Some(Refusal::Chunk) && broken().is_none();
+        let lost = match *lost {
+            // Its bytes just ended.
+            Lost::Failed(Failure::RequestBody) if is_gone => &Lost::Failed(Failure::ClientGone),
+            _ => lost,
+        };
         let answer = match *lost {
             Lost::Refused(refusal) => self.connection.refuse(refusal),
             // The client's own body broke off: the bytes tell which rule it broke.
@@ -258,7 +271,7 @@ impl Flow {
             }
             Lost::Failed(failure) => answer::failed(failure),
         };
-        whole.answered(answer.status(), Duration::ZERO);
+        whole.answered(answer.status(), waited);
         whole.failed(match *lost {
             Lost::Refused(refusal) => refusal.as_str(),
             Lost::Failed(failure) => failure.as_str(),
@@ -291,7 +304,7 @@ impl Forwarding {
             Ok(won) => self.pass_back(won, waited, deadline),
             Err(lost) => {
                 let meter = self.subject.meter.as_deref();
-                self.flow.lost(&lost, &mut self.whole, meter)
+                self.flow.lost(&lost, &mut self.whole, meter, waited)
             }
         }
     }
@@ -303,7 +316,7 @@ impl Forwarding {
         waited: Duration,
         deadline: Option<tokio::time::Instant>,
     ) -> Response<Answer> {
-        let Won { attempt, answer, link } = won;
+        let Won { mut attempt, answer, link } = won;
         let (mut head, body) = answer.into_parts();
         head.version = Version::HTTP_11;
         let is_tunnel = upgrade::is_done(head.status);
@@ -313,17 +326,20 @@ impl Forwarding {
         let cookie = self.bind(&attempt.backend().key.id);
         head.headers.extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
         let Self { flow, mut whole, upgrade, .. } = self;
-        whole.answered(head.status, waited);
         whole.answered_by(attempt.backend());
         if is_tunnel {
             let (Some(client), Some(protocol)) = (upgrade, protocol) else {
                 // A 101 that nobody asked for.
-                return flow.lost(&Lost::Failed(Failure::BadResponse), &mut whole, None);
+                attempt.fail(Failure::BadResponse);
+                let lost = Lost::Failed(Failure::BadResponse);
+                return flow.lost(&lost, &mut whole, None, waited);
             };
+            whole.answered(head.status, waited);
             upgrade::ask(&mut head.headers, protocol);
             let ends = Ends { client, attempt, whole };
             return flow.tunnel(Response::from_parts(head, body), ends);
         }
+        whole.answered(head.status, waited);
         if let Some(due) = deadline {
             match Pace::of_this_task() {
                 Some(stream) => stream.end_by(due),
@@ -332,7 +348,10 @@ impl Forwarding {
         }
         let worker = flow.connection.worker.clone();
         let idle = flow.ready().bounds.idle;
-        let parts = download::Parts { body, link, attempt, whole, idle, deadline, worker };
+        let is_bodiless = whole.method() == Method::HEAD
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let parts =
+            download::Parts { body, link, attempt, whole, idle, deadline, worker, is_bodiless };
         Response::from_parts(head, Answer::Pod(Box::new(Download::new(parts))))
     }
 

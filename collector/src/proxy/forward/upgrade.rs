@@ -1,6 +1,7 @@
 //! Connections that turn into something else, such as `WebSocket`: after a 101 the bytes are passed on as they come.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use http::header::{CONNECTION, UPGRADE};
@@ -71,14 +72,13 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Passes bytes on until both ends are done, one fails, nothing moves for too long, or it must end.
     pub(crate) async fn run(mut self) {
+        let down = AtomicU64::new(0);
         let outcome = tokio::select! {
             () = self.connection.ended() => Ok(()),
-            outcome = pass(self.client, self.pod, self.idle) => outcome.map(|(up, down)| {
-                let _ = up;
-                self.attempt.response_bytes = down;
-                self.whole.response_bytes = down;
-            }),
+            outcome = pass(self.client, self.pod, self.idle, &down) => outcome,
         };
+        self.attempt.response_bytes = down.load(Relaxed);
+        self.whole.response_bytes = down.load(Relaxed);
         match outcome {
             Ok(()) => self.attempt.finish(),
             Err(failure) => {
@@ -90,20 +90,38 @@ impl Tunnel {
     }
 }
 
-async fn pass(client: OnUpgrade, pod: OnUpgrade, idle: Duration) -> Result<(u64, u64), Failure> {
+/// `down` counts the pod's bytes.
+async fn pass(
+    client: OnUpgrade,
+    pod: OnUpgrade,
+    idle: Duration,
+    down: &AtomicU64,
+) -> Result<(), Failure> {
     let client = TokioIo::new(client.await.map_err(|_| Failure::ClientGone)?);
     let pod = TokioIo::new(pod.await.map_err(|_| Failure::Reset)?);
     let (client_read, client_write) = tokio::io::split(client);
     let (pod_read, pod_write) = tokio::io::split(pod);
     let moved = Arc::new(tokio::sync::Notify::new());
+    let up = Direction {
+        moved: &moved,
+        bytes: &AtomicU64::new(0),
+        unread: Failure::ClientGone,
+        unwritten: Failure::Reset,
+    };
+    let down = Direction {
+        moved: &moved,
+        bytes: down,
+        unread: Failure::Reset,
+        unwritten: Failure::ClientGone,
+    };
     let both = async {
         tokio::try_join!(
-            one_way(client_read, pod_write, &moved, Failure::ClientGone, Failure::Reset),
-            one_way(pod_read, client_write, &moved, Failure::Reset, Failure::ClientGone),
+            one_way(client_read, pod_write, &up),
+            one_way(pod_read, client_write, &down),
         )
     };
     tokio::select! {
-        outcome = both => outcome,
+        outcome = both => outcome.map(drop),
         () = silence(&moved, idle) => Err(Failure::IdleTimeout),
     }
 }
@@ -113,26 +131,34 @@ async fn silence(moved: &tokio::sync::Notify, bound: Duration) {
     while tokio::time::timeout(bound, moved.notified()).await.is_ok() {}
 }
 
+/// One way of a tunnel.
+struct Direction<'a> {
+    /// Told of every piece.
+    moved: &'a tokio::sync::Notify,
+    /// Passed on so far.
+    bytes: &'a AtomicU64,
+    /// What it is when there is no reading, and when there is no writing.
+    unread: Failure,
+    unwritten: Failure,
+}
+
 async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    moved: &tokio::sync::Notify,
-    unread: Failure,
-    unwritten: Failure,
-) -> Result<u64, Failure> {
+    way: &Direction<'_>,
+) -> Result<(), Failure> {
     let mut buffer = vec![0; BUFFER];
-    let mut total = 0;
     loop {
-        let length = from.read(&mut buffer).await.map_err(|_| unread)?;
+        let length = from.read(&mut buffer).await.map_err(|_| way.unread)?;
         if length == 0 {
             // The other way may go on.
             let _ = to.shutdown().await;
-            return Ok(total);
+            return Ok(());
         }
-        moved.notify_one();
-        to.write_all(&buffer[..length]).await.map_err(|_| unwritten)?;
-        to.flush().await.map_err(|_| unwritten)?;
-        total += length as u64;
+        way.moved.notify_one();
+        to.write_all(&buffer[..length]).await.map_err(|_| way.unwritten)?;
+        to.flush().await.map_err(|_| way.unwritten)?;
+        way.bytes.fetch_add(length as u64, Relaxed);
     }
 }
 

@@ -1,10 +1,10 @@
 //! A request's body on its way to the pod.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use http::HeaderMap;
@@ -22,11 +22,22 @@ pub(crate) struct Meter {
     is_awaited: AtomicBool,
     /// Why it broke off: a [`Refusal`] and one more, 0 for none.
     broken: AtomicU8,
+    /// When its last byte went on.
+    ended: OnceLock<Instant>,
 }
 
 impl Meter {
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
+    }
+
+    /// When its last byte went on.
+    pub(crate) fn ended(&self) -> Option<Instant> {
+        self.ended.get().copied()
+    }
+
+    fn end(&self) {
+        self.ended.get_or_init(Instant::now);
     }
 
     /// Whether it is the client that is waited for.
@@ -104,7 +115,10 @@ impl Body for Upload {
         client.idle.progress();
         client.meter.is_awaited.store(false, Relaxed);
         match frame {
-            None => Poll::Ready(None),
+            None => {
+                client.meter.end();
+                Poll::Ready(None)
+            }
             // Which of the grammar's rules it broke is known where the bytes are read.
             Some(Err(_)) => Poll::Ready(Some(Err(client.meter.break_off(Refusal::Chunk)))),
             Some(Ok(frame)) => {
@@ -114,6 +128,9 @@ impl Body for Upload {
                     return Poll::Ready(Some(Err(client.meter.break_off(Refusal::Trailer))));
                 }
                 client.meter.bytes.fetch_add(length, Relaxed);
+                if frame.is_trailers() || client.body.is_end_stream() {
+                    client.meter.end();
+                }
                 match client.left.checked_sub(length) {
                     Some(left) => {
                         client.left = left;

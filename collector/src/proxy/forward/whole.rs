@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::attempt::Subject;
 use super::logged::{Ended, Logged};
@@ -46,6 +46,11 @@ impl Whole {
             log,
             has_ended: false,
         }
+    }
+
+    /// The request's method.
+    pub(crate) fn method(&self) -> &Method {
+        &self.subject.method
     }
 
     /// The head of the answer is passed on after `waited` for connections and pods.

@@ -203,14 +203,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
                 held.scanned += scan.read;
                 self.settle(scan.refusal);
             }
-            Mode::Http2(follower) => match follower.follow(fresh, Instant::now(), self.verdict.sent())
-            {
-                Ok(()) => {
-                    held.scanned = held.bytes.len();
-                    held.ready = held.scanned;
+            Mode::Http2(follower) => {
+                match follower.follow(fresh, Instant::now(), self.verdict.sent()) {
+                    Ok(()) => {
+                        held.scanned = held.bytes.len();
+                        held.ready = held.scanned;
+                    }
+                    Err(reason) => self.break_off(reason),
                 }
-                Err(reason) => self.break_off(reason),
-            },
+            }
         }
         self.note_waiting();
     }
