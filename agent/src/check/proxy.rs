@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use collector::api::health::Health;
-use collector::proxy::control::{Authorities, Certificate, Told};
+use collector::proxy::control::{Authorities, Certificate, Told, ToldTls};
 use collector::proxy::discovery::{Discovery, Status};
 use collector::proxy::route::{Fault, Origin, Route, Source};
 use collector::proxy::service::{Port, Service, ServiceKey, State};
@@ -240,6 +240,16 @@ impl Seen {
     }
 }
 
+impl ToldTls for Seen {
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        self.inner.certificates(source, certificates)
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.inner.authorities(authorities)
+    }
+}
+
 impl Told for Seen {
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault> {
         let count = match source {
@@ -257,14 +267,6 @@ impl Told for Seen {
         });
         self.inner.service(key, service);
         self.told().insert(key.clone(), ready);
-    }
-
-    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
-        self.inner.certificates(source, certificates)
-    }
-
-    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
-        self.inner.authorities(authorities)
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {
