@@ -152,12 +152,6 @@ impl Stats {
         self.0.reviews[outcome as usize].value.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often access was refused for this reason.
-    #[cfg(test)]
-    pub(in crate::server) fn refused(&self, reason: Reason) -> u64 {
-        self.0.refusals[reason as usize].value.load(Ordering::Relaxed)
-    }
-
     /// How many reviews came to this.
     #[cfg(test)]
     pub(super) fn reviews(&self, outcome: Outcome) -> u64 {
