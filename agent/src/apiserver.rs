@@ -26,8 +26,8 @@ use tokio::task::JoinSet;
 
 use fault::Faults;
 pub use fault::{Fault, On};
-use review::Subjects;
 pub use review::Right;
+use review::Subjects;
 pub use route::Verb;
 use store::Store;
 

@@ -94,8 +94,8 @@ impl Subjects {
         let verb = spec.pointer("/nonResourceAttributes/verb");
         let verb = verb.or_else(|| spec.pointer("/resourceAttributes/verb"))?;
         let rights = self.rights.get(spec["user"].as_str()?);
-        let is_whole =
-            spec["groups"][0] == "system:authenticated" && spec["extra"]["example.com/from"][0] == "a test";
+        let is_whole = spec["groups"][0] == "system:authenticated"
+            && spec["extra"]["example.com/from"][0] == "a test";
         let has = rights.is_some_and(|rights| rights.iter().any(|right| covers(right, &wanted)));
         Some(verb == "get" && is_whole && has)
     }

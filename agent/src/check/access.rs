@@ -110,12 +110,12 @@ const LOST: &str = "reading with tokens: every request with one gets 503";
 fn cluster_role() -> String {
     let rule = |review: Review| {
         let (group, resource) = (review.group(), review.resource());
-        format!(
-            "\n  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [create]"
-        )
+        format!("\n  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [create]")
     };
     let rules = Review::ALL.map(rule).concat();
-    format!("bind the agent's service account to the ClusterRole podmeter-access with\nrules:{rules}")
+    format!(
+        "bind the agent's service account to the ClusterRole podmeter-access with\nrules:{rules}"
+    )
 }
 
 #[cfg(test)]

@@ -157,8 +157,9 @@ fn certificates(config: &config::Proxy, state: &start::State, now: SystemTime) -
             if namespace.is_empty() { name.to_string() } else { format!("{namespace}/{name}") };
         ending(CERTIFICATE, &name, *until, now)
     });
-    let lists =
-        state.revocation_lists().and_then(|until| ending(CERTIFICATE, "the revocation list", until, now));
+    let lists = state
+        .revocation_lists()
+        .and_then(|until| ending(CERTIFICATE, "the revocation list", until, now));
     let mut findings: Vec<_> = ends.chain(lists).collect();
     findings.push(match all.iter().map(|(_, until)| *until).min() {
         None => Finding::degraded(

@@ -11,8 +11,7 @@ use super::{Faults, Host, Source};
 
 /// Prometheus set-ups scrape at least once a minute, so that an answer is hardly older than the outage.
 const GRACE: Duration = Duration::from_secs(600);
-const GRACES: std::ops::RangeInclusive<Duration> =
-    Duration::ZERO..=Duration::from_secs(24 * 3600);
+const GRACES: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
 
 /// Who may read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,7 +100,8 @@ impl TlsFile {
                 return None;
             }
             (None, None) if client_ca.is_some() => {
-                faults.add("tls.client_ca", "goes with tls.certificate and tls.key; write those too");
+                faults
+                    .add("tls.client_ca", "goes with tls.certificate and tls.key; write those too");
                 return None;
             }
             (None, None) => return None,

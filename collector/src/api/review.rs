@@ -204,8 +204,8 @@ async fn ask<T: DeserializeOwned>(
         status: T,
     }
     let (group, resource) = (review.group(), review.resource());
-    let body =
-        json!({"apiVersion": format!("{group}/v1"), "kind": review.kind(), "spec": spec}).to_string();
+    let body = json!({"apiVersion": format!("{group}/v1"), "kind": review.kind(), "spec": spec})
+        .to_string();
     let request = Request::post(format!("/apis/{group}/v1/{resource}"))
         .header(header::CONTENT_TYPE, "application/json")
         .body(body.into_bytes())

@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(of(&["bearer  abc"]).unwrap(), "abc");
         assert_eq!(of(&[]), Err(NoToken::Absent));
         let long = format!("Bearer {}", "a".repeat(MOST + 1));
-        for bad in ["", "Bearer", "Bearer ", "Bearer =", "Basic abc", "Bearer a b", "Bearer a\"", &long]
+        for bad in
+            ["", "Bearer", "Bearer ", "Bearer =", "Basic abc", "Bearer a b", "Bearer a\"", &long]
         {
             assert_eq!(of(&[bad]), Err(NoToken::Malformed), "{bad}");
         }

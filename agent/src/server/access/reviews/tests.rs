@@ -152,7 +152,11 @@ async fn an_earlier_yes_holds_while_the_server_is_away_and_no_longer_than_its_gr
     bench.answers(outage());
     advance(FRESH).await;
     assert_eq!(bench.verdict().await, Ok(Verdict::Allowed));
-    assert_eq!(bench.verdict().await, Ok(Verdict::Allowed), "the server is not asked at once again");
+    assert_eq!(
+        bench.verdict().await,
+        Ok(Verdict::Allowed),
+        "the server is not asked at once again"
+    );
     assert_eq!((bench.asked(), bench.stats.reviews(Outcome::Held)), (2, 1));
     assert!(bench.reviews.verdict(token("new"), PATH).await.is_err(), "never said yes to");
 
