@@ -28,7 +28,7 @@ fn a_thousand_bad_tokens_stay_bounded_and_push_nobody_out() {
     cluster.stop();
     until("an answer that is held", || {
         let page = agent.scrape("good");
-        Some(page).filter(|page| count(page, "reviews", "held") > 0.0)
+        Some(page).filter(|page| reviews(page, "held") > 0.0)
     });
 }
 

@@ -22,7 +22,9 @@ fn another_certificate_is_shown_without_a_restart_and_a_broken_one_never() {
 
     agent.place.put("tls.crt", "garbage");
     let faults = |reply: &str| {
-        Page::parse(reply).samples("podmeter_tls_faults", &[]).map(|it| it.value).sum::<f64>()
+        let page = Page::parse(reply);
+        let faults = page.all(&[]).filter(|sample| sample.name == "podmeter_tls_faults");
+        faults.map(|sample| sample.value).sum::<f64>()
     };
     until("the fault", || page(&new).filter(|reply| faults(&reply.body) > 0.0));
     assert_eq!(agent.said("the certificate chain holds none"), 1, "{}", agent.log());

@@ -14,7 +14,7 @@ use super::token::Token;
 /// The right within a namespace; no such resource needs to be there for RBAC to know it.
 const GROUP: &str = "podmeter.io";
 const RESOURCE: &str = "metrics";
-/// Bytes of a user's name that are kept.
+/// Characters of a user's name that are kept.
 const NAME: usize = 253;
 
 /// The API server as the judge.
@@ -42,8 +42,8 @@ impl Judge for Kubernetes {
                     return Ok(Verdict::Allowed);
                 }
             }
-            let end = user.username.floor_char_boundary(NAME);
-            Ok(Verdict::Forbidden(user.username[..end].into()))
+            let name: String = user.username.chars().take(NAME).collect();
+            Ok(Verdict::Forbidden(name.into()))
         }
         .boxed()
     }

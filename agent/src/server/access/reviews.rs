@@ -56,12 +56,12 @@ struct State {
 
 impl Reviews {
     pub(super) fn new(judge: impl Judge, grace: Duration, stats: Stats) -> Self {
-        let state =
+        let first =
             State { cache: Cache::new(grace), flights: HashMap::new(), begun: 0, trouble: None };
         Self(Arc::new(Inner {
             judge: Box::new(judge),
             turns: Semaphore::new(AT_ONCE),
-            state: Mutex::new(state),
+            state: Mutex::new(first),
             stats,
         }))
     }
