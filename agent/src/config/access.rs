@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn example_of_the_docs_page_is_valid() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/access.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, example) = page.split_once("```yaml\n# podmeter.yaml\n").unwrap();
+        let settings = checked(example.split("```").next().unwrap(), false).unwrap();
+        assert_eq!(settings.access.mode, Mode::Kubernetes);
+        assert!(settings.tls.unwrap().clients.is_some());
+    }
+
+    #[test]
     fn what_would_leave_a_door_open_or_shut_for_all_is_a_fault() {
         let files = "certificate: /c, key: /k";
         for (text, standalone, key) in [
