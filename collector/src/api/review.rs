@@ -99,6 +99,14 @@ impl Trouble {
         Self::of(review, &Fault::new(Failure::Unreachable, "no answer in time"))
     }
 
+    /// It was not asked, since too many other questions were before. No outage: whoever asks much could bring that
+    /// about.
+    #[must_use]
+    pub fn crowded() -> Self {
+        let sentence = "too many reviews of tokens are under way; look for who sends bad ones";
+        Self { kind: Failure::Other, sentence: sentence.to_owned() }
+    }
+
     /// Whether the API server is away, in contrast to one that answers and will not do it.
     #[must_use]
     pub fn is_outage(&self) -> bool {

@@ -18,7 +18,9 @@ use super::token::{Key, Token};
 
 /// Reviews at once; a client that tries many tokens is not to be a flood for the API server.
 const AT_ONCE: usize = 8;
-/// How long one may take, waiting for its turn included.
+/// How long one may wait for its turn.
+const TURN: Duration = Duration::from_secs(2);
+/// How long it may take from then on.
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Who is asked.
@@ -113,11 +115,12 @@ impl Inner {
     }
 
     async fn review(&self, (token, path): (Token, &'static str)) -> Judged {
-        let judged = timeout(LIMIT, async {
-            let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-            self.judge.judge(token, path).await
-        });
-        judged.await.unwrap_or_else(|_| Err(Trouble::late(Review::Token)))
+        let Ok(turn) = timeout(TURN, self.turns.acquire()).await else {
+            return Err(Trouble::crowded());
+        };
+        let _turn = turn.expect("the semaphore is never closed");
+        let judged = timeout(LIMIT, self.judge.judge(token, path)).await;
+        judged.unwrap_or_else(|_| Err(Trouble::late(Review::Token)))
     }
 
     /// Keeps an answer, or holds on to an earlier yes where there is none.

@@ -189,6 +189,22 @@ async fn a_server_that_says_nothing_is_not_waited_for_longer_than_five_seconds()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_crowd_does_not_pass_for_an_outage() {
+    let bench = Bench::new();
+    assert_eq!(bench.verdict().await, Ok(Verdict::Allowed));
+    advance(FRESH).await;
+    bench.script.open.send_replace(false);
+    let names: Vec<_> = (0..AT_ONCE).map(|number| format!("bad-{number}")).collect();
+    let crowd = names.iter().map(|name| bench.reviews.verdict(token(name), PATH));
+    let mut crowd = Box::pin(futures::future::join_all(crowd));
+    assert!(futures::poll!(&mut crowd).is_pending());
+    // Whoever was let in before, and perhaps is not any more, gains nothing by sending many bad tokens.
+    assert_eq!(bench.verdict().await, Err(Trouble::crowded()));
+    assert_eq!(bench.stats.reviews(Outcome::Failed), 1);
+    assert!(crowd.await.iter().all(|verdict| *verdict == outage()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_tokens_are_asked_about_a_few_at_a_time_and_stay_bounded() {
     let bench = Bench::new();
     assert_eq!(bench.verdict().await, Ok(Verdict::Allowed));
