@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a suite are tests too")]
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/page.rs"]
 mod page;
 

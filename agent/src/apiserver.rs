@@ -3,9 +3,11 @@
 //! Holds any objects as JSON and serves them as the real one does, as far as a reader can see: lists and
 //! watches with field and label selectors, versions, bookmarks, and 410 for history that is gone. It also
 //! fails on demand, in every way that a real one was seen to. It never writes for a client and checks no
-//! rights but an optional bearer token. It listens on the loopback interface only.
+//! rights but an optional bearer token; about tokens and rights it answers reviews. It listens on the loopback
+//! interface only.
 
 mod fault;
+mod review;
 mod route;
 mod serve;
 mod store;
@@ -24,6 +26,8 @@ use tokio::task::JoinSet;
 
 use fault::Faults;
 pub use fault::{Fault, On};
+pub use review::Right;
+use review::Subjects;
 pub use route::Verb;
 use store::Store;
 
@@ -85,6 +89,7 @@ struct Shared {
     options: Options,
     store: Mutex<Store>,
     faults: Mutex<Faults>,
+    subjects: Mutex<Subjects>,
     seen: Mutex<VecDeque<Seen>>,
     signals: watch::Sender<Signals>,
 }
@@ -120,6 +125,7 @@ impl ApiServer {
             options,
             store: Mutex::default(),
             faults: Mutex::default(),
+            subjects: Mutex::default(),
             seen: Mutex::default(),
             signals: watch::Sender::default(),
         });
@@ -185,6 +191,26 @@ impl ApiServer {
     /// Says this `resourceVersion` in lists, events and bookmarks instead of the true one; `None` is honest.
     pub fn lie(&self, version: Option<&str>) {
         lock(&self.shared.store).lie = version.map(str::to_owned);
+    }
+
+    /// Knows a token as this user's from now on.
+    pub fn know(&self, token: &str, user: &str) {
+        lock(&self.shared.subjects).know(token, user);
+    }
+
+    /// Does not know the token any more.
+    pub fn withdraw(&self, token: &str) {
+        lock(&self.shared.subjects).withdraw(token);
+    }
+
+    /// Gives the user a right, as a binding would.
+    pub fn allow(&self, user: &str, right: Right) {
+        lock(&self.shared.subjects).allow(user, right);
+    }
+
+    /// Takes all rights from the user.
+    pub fn deny(&self, user: &str) {
+        lock(&self.shared.subjects).deny(user);
     }
 
     /// Makes the next `times` requests that fit fail so. Faults are used up in the order they were given.

@@ -31,7 +31,7 @@ use crate::config::{self, Host, Settings, Source};
 use crate::logs;
 use crate::proxy::run::{self, Bound, Running, Watched};
 use crate::server::health::{Check, Readiness};
-use crate::server::{self, Server, Stats};
+use crate::server::{self, Entry, Server, Stats};
 use crate::tasks::{Signals, Stage, Tasks};
 use crate::tick::{Cycle, Ticks};
 
@@ -207,6 +207,8 @@ impl Agent<'_> {
         let mut tasks = Tasks::default();
         let mut contributors: Vec<Box<dyn Contribute>> = Vec::new();
         contributors.push(Box::new(self.stats.clone()));
+        let client = self.client.as_ref();
+        let entry = Entry::open(self.settings, client, &mut tasks, &mut contributors)?;
         let (proxy, watched) = (self.proxy.take(), self.watched.take());
         let mut proxy =
             proxy.map(|bound| bound.start(&mut tasks, &mut contributors, watched)).transpose()?;
@@ -218,7 +220,7 @@ impl Agent<'_> {
         let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();
         let readiness = readiness(ticks.clone(), health, proxy);
         let beside = std::mem::take(&mut self.beside);
-        self.serve(&mut tasks, ticks, readiness);
+        self.serve(&mut tasks, entry, ticks, readiness);
         for start in beside {
             start(&mut tasks);
         }
@@ -289,13 +291,13 @@ impl Agent<'_> {
         Ok(ticks)
     }
 
-    fn serve(self, tasks: &mut Tasks, ticks: Ticks, readiness: Readiness) {
+    fn serve(self, tasks: &mut Tasks, entry: Entry, ticks: Ticks, readiness: Readiness) {
         let defaults = server::Settings::default();
         let settings = server::Settings {
             stuck_after: defaults.stuck_after.max(3 * self.settings.interval),
             ..defaults
         };
-        let server = Server::new(settings, ticks, readiness, self.stats);
+        let server = Server::new(settings, entry, ticks, readiness, self.stats);
         tasks.start(Stage::Serve, "server", |stop| server.run(self.listeners, stop));
     }
 }

@@ -3,6 +3,7 @@
 //! Every check does the real thing at its smallest: it opens the cgroups, lists the pods, binds the address.
 //! A thing is ok, degraded (something is lost, the rest works) or failed (it will not work).
 
+mod access;
 mod api;
 mod kernel;
 mod proxy;
@@ -84,6 +85,7 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
         findings.extend(listening("listen", &settings.listen, app::LISTEN).await);
+        findings.extend(access::findings(&settings).await);
         findings.extend(proxy::findings(&settings).await);
     });
     let text = match flags.output {

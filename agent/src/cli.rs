@@ -212,16 +212,41 @@ pub struct Demo {
 
 /// `podmeter top`
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_help = "In a cluster: kubectl -n podmeter port-forward pod/<agent> 9464, then podmeter top."
-)]
+#[command(after_help = "In a cluster: kubectl -n podmeter port-forward pod/<agent> 9464, then
+  podmeter top
+or, where the agent asks who reads:
+  kubectl -n podmeter create token reader > token
+  podmeter top --url https://127.0.0.1:9464 --ca ca.crt --server-name podmeter.podmeter.svc --token-file token")]
 pub struct Top {
     /// The agent to ask
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9464")]
     pub url: http::Uri,
+    /// How to come in.
+    #[command(flatten)]
+    pub entry: Entry,
     /// What to sort by, the highest first
     #[arg(long, value_name = "COLUMN", value_enum, default_value_t)]
     pub sort: Sort,
+}
+
+/// How to come in where an agent asks who reads. All files are PEM, but for the token's.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Entry {
+    /// File with a bearer token that is sent along
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Authorities that sign the agent's certificate; needed for an https address
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// Name that the agent's certificate must have, if not the one in the address
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub server_name: Option<String>,
+    /// Client certificate to show, the chain with the own one first
+    #[arg(long, value_name = "FILE", requires_all = ["key", "ca"])]
+    pub certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
 }
 
 /// What `top` sorts by.

@@ -4,6 +4,7 @@
 //! guess). Every fault is reported at once, with key and fix. Precedence: flag, then `PODMETER_*`
 //! variable (clap puts both into [`Launch`]), then file, then default.
 
+mod access;
 mod faults;
 pub mod file;
 mod proxy;
@@ -12,6 +13,7 @@ mod settings;
 
 use std::path::{Path, PathBuf};
 
+pub use access::{Access, Mode};
 pub use faults::Faults;
 pub use proxy::{Proxy, fixed};
 pub(crate) use settings::checked_interval;

@@ -146,6 +146,9 @@ fn settings(flags: &Demo, log: LogSettings, address: SocketAddr, tree: Option<&T
         labels: labels::Settings::default(),
         exclude: GlobSet::empty(),
         log,
+        // It listens on the loopback interface, where everybody may look.
+        tls: None,
+        access: config::Access::default(),
         proxy: Some(proxy(flags.proxy_listen.unwrap_or(PROXY_LISTEN))),
     }
 }

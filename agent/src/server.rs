@@ -1,17 +1,20 @@
 //! Podmeter's own HTTP endpoints: metrics, health and the snapshot as JSON.
 //!
-//! Owns connections, their bounds and what is answered; the bytes of a metrics answer are
+//! Owns connections, their bounds and what is answered to whom ([`entry`]: TLS and access); the bytes of a metrics answer are
 //! [`crate::export::prometheus`]'s business, and when to sample is [`crate::tick`]'s. Nothing here
 //! waits without a bound, and whatever is refused is counted by a reason of [`Refusal`].
 
+mod access;
 mod answer;
 mod connection;
+mod entry;
 pub mod health;
 mod routes;
 mod scrape;
 mod snapshot;
 mod stats;
 mod stream;
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::tick::Ticks;
 use health::Readiness;
 
+pub use entry::Entry;
 pub use stats::{Refusal, Stats};
 
 /// The server's bounds. The defaults suit a node with a few scrapers.
@@ -42,7 +46,7 @@ pub struct Settings {
     pub renders: usize,
     /// How long a request waits for one of those before it is refused.
     pub render_wait: Duration,
-    /// How long a client may take to send a request's head, and to begin the next request.
+    /// How long a client may take for a TLS handshake, to send a request's head, and to begin the next request.
     pub head_timeout: Duration,
     /// How long a client may take to read an answer.
     pub answer_timeout: Duration,
@@ -88,15 +92,22 @@ struct Shared {
     stats: Stats,
     connections: Arc<Semaphore>,
     renders: Arc<Semaphore>,
+    entry: Entry,
     started: Instant,
     /// Size of the last text rendered, so that the next one's buffer need not grow.
     size: AtomicUsize,
 }
 
 impl Server {
-    /// A server of these snapshots and checks, counting into `stats`.
+    /// A server of these snapshots and checks for those that `entry` lets in, counting into `stats`.
     #[must_use]
-    pub fn new(settings: Settings, ticks: Ticks, readiness: Readiness, stats: Stats) -> Self {
+    pub fn new(
+        settings: Settings,
+        entry: Entry,
+        ticks: Ticks,
+        readiness: Readiness,
+        stats: Stats,
+    ) -> Self {
         let connections = Arc::new(Semaphore::new(settings.connections));
         let renders = Arc::new(Semaphore::new(settings.renders));
         let started = Instant::now();
@@ -108,6 +119,7 @@ impl Server {
                 stats,
                 connections,
                 renders,
+                entry,
                 started,
                 size: AtomicUsize::new(0),
             }),

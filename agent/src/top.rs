@@ -3,6 +3,7 @@
 //! Asks the agent for its latest snapshot and shows it once; numbers and units are kubectl's.
 
 mod ask;
+mod connect;
 mod table;
 
 use std::io::{self, IsTerminal, Write};
@@ -19,7 +20,7 @@ use table::Table;
 /// # Errors
 /// When no agent answers, or what answers is not one.
 pub fn run(flags: &Top) -> anyhow::Result<()> {
-    let mut containers = app::runtime()?.block_on(ask::containers(&flags.url))?;
+    let mut containers = app::runtime()?.block_on(ask::containers(&flags.url, &flags.entry))?;
     sort(&mut containers, flags.sort);
     let out = io::stdout();
     let width = out

@@ -12,6 +12,8 @@ pub enum Verb {
     List,
     /// Changes from a version on.
     Watch,
+    /// A new object; only reviews are answered.
+    Create,
 }
 
 /// A read request, understood.
@@ -61,6 +63,7 @@ impl Route {
         let find =
             |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         let verb = match name {
+            _ if request.method() == http::Method::POST => Verb::Create,
             Some(_) => Verb::Get,
             None if matches!(find("watch"), Some("1" | "true")) => Verb::Watch,
             None => Verb::List,

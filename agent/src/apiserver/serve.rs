@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -17,10 +17,13 @@ use tokio::task::JoinSet;
 use super::fault::Fault;
 use super::route::{Route, Verb};
 use super::stream::{self, Body};
-use super::{Seen, Shared, lock};
+use super::{Seen, Shared, lock, review};
 
 /// Connections served at once; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 512;
+
+/// Bytes of a request's body that are read.
+const MAX_BODY: usize = 64 << 10;
 
 /// The group that a reader asks for before it follows EndpointSlices.
 const SLICES: &str = "/apis/discovery.k8s.io/v1";
@@ -42,7 +45,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let shared = shared.clone();
-                async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
             });
             // A client that goes away in the middle is its own business.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -52,8 +55,8 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Body> {
-    let Some(route) = Route::of(request) else {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let Some(route) = Route::of(&request) else {
         return group(shared, request.uri().path());
     };
     let text = |name| {
@@ -65,20 +68,23 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
         query: route.query.clone(),
         agent: text(header::USER_AGENT).to_owned(),
     });
-    if request.method() != Method::GET {
-        return status(405, "read only");
-    }
     if let Some(token) = &shared.options.token
         && text(header::AUTHORIZATION).strip_prefix("Bearer ") != Some(token)
     {
         return status(401, "Unauthorized");
     }
+    let route = match *request.method() {
+        Method::GET => route,
+        Method::POST if review::is_review(&route) => route,
+        _ => return status(405, "read only"),
+    };
+    let posted = if route.verb == Verb::Create { body(request).await } else { Value::Null };
     let fault = lock(&shared.faults).take(route.verb, &route.resource);
     match fault {
-        None => found(shared, route),
+        None => found(shared, route, &posted),
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
-            found(shared, route)
+            found(shared, route, &posted)
         }
         Some(Fault::Status { code, headers, body }) => {
             let mut response = reply(code, body);
@@ -100,8 +106,21 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
     }
 }
 
-fn found(shared: &Arc<Shared>, route: Route) -> Response<Body> {
+/// What was sent, as far as it is JSON of a sensible size.
+async fn body(request: Request<Incoming>) -> Value {
+    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
+    body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok()).unwrap_or_default()
+}
+
+fn found(shared: &Arc<Shared>, route: Route, posted: &Value) -> Response<Body> {
     match route.verb {
+        Verb::Create => {
+            let answer = lock(&shared.subjects).review(&route.resource, posted);
+            answer.map_or_else(
+                || status(422, "no such review"),
+                |answer| reply(201, answer.to_string()),
+            )
+        }
         Verb::Get => {
             let object = lock(&shared.store).list(&route).first().cloned();
             object.map_or_else(

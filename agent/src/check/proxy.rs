@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use collector::api::health::Health;
-use collector::proxy::control::{Authorities, Certificate, Told};
+use collector::proxy::control::{Authorities, Certificate, Told, ToldTls};
 use collector::proxy::discovery::{Discovery, Status};
 use collector::proxy::route::{Fault, Origin, Route, Source};
 use collector::proxy::service::{Port, Service, ServiceKey, State};
@@ -155,10 +155,11 @@ fn certificates(config: &config::Proxy, state: &start::State, now: SystemTime) -
     let ends = all.iter().filter_map(|(Origin { namespace, name, .. }, until)| {
         let name =
             if namespace.is_empty() { name.to_string() } else { format!("{namespace}/{name}") };
-        ending(&name, *until, now)
+        ending(CERTIFICATE, &name, *until, now)
     });
-    let lists =
-        state.revocation_lists().and_then(|until| ending("the revocation list", until, now));
+    let lists = state
+        .revocation_lists()
+        .and_then(|until| ending(CERTIFICATE, "the revocation list", until, now));
     let mut findings: Vec<_> = ends.chain(lists).collect();
     findings.push(match all.iter().map(|(_, until)| *until).min() {
         None => Finding::degraded(
@@ -175,10 +176,15 @@ fn certificates(config: &config::Proxy, state: &start::State, now: SystemTime) -
 }
 
 /// A word about one that ends soon. One that has ended is a fault already.
-fn ending(name: &str, until: SystemTime, now: SystemTime) -> Option<Finding> {
+pub(super) fn ending(
+    what: &'static str,
+    name: &str,
+    until: SystemTime,
+    now: SystemTime,
+) -> Option<Finding> {
     let left = until.duration_since(now).ok().filter(|left| *left < SOON)?;
     let says = format!("{name} ends in {} days", left.as_secs() / (24 * 3600));
-    Some(Finding::degraded(CERTIFICATE, says, "renew it"))
+    Some(Finding::degraded(what, says, "renew it"))
 }
 
 /// Passes on what is told and keeps the numbers.
@@ -240,6 +246,16 @@ impl Seen {
     }
 }
 
+impl ToldTls for Seen {
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        self.inner.certificates(source, certificates)
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.inner.authorities(authorities)
+    }
+}
+
 impl Told for Seen {
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault> {
         let count = match source {
@@ -259,14 +275,6 @@ impl Told for Seen {
         self.told().insert(key.clone(), ready);
     }
 
-    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
-        self.inner.certificates(source, certificates)
-    }
-
-    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
-        self.inner.authorities(authorities)
-    }
-
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {
         self.inner.wanted()
     }
@@ -280,9 +288,9 @@ mod tests {
     fn only_an_end_that_is_near_is_worth_a_word() {
         let day = Duration::from_secs(24 * 3600);
         let now = SystemTime::UNIX_EPOCH + 100 * day;
-        assert!(ending("a", now + 15 * day, now).is_none());
-        assert!(ending("a", now - day, now).is_none(), "that is a fault already");
-        let says = ending("shop/tls", now + 3 * day, now).unwrap().says;
+        assert!(ending("c", "a", now + 15 * day, now).is_none());
+        assert!(ending("c", "a", now - day, now).is_none(), "that is a fault already");
+        let says = ending("c", "shop/tls", now + 3 * day, now).unwrap().says;
         assert_eq!(says, "shop/tls ends in 3 days");
     }
 }

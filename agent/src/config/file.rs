@@ -12,6 +12,7 @@ use collector::pods::labels::Filter;
 use serde_json::Value;
 
 pub use self::keys::{KEYS, Key};
+use super::access;
 use super::proxy::Proxy;
 use super::section::Section;
 use super::{Faults, proxy};
@@ -40,6 +41,8 @@ pub struct File {
     pub metrics_exclude: Vec<String>,
     pub log_filter: Option<String>,
     pub log_format: Option<LogFormat>,
+    pub tls: access::TlsFile,
+    pub access: access::File,
     pub proxy: Proxy,
 }
 
@@ -137,6 +140,8 @@ fn sections(value: Value, faults: &mut Faults) -> File {
         listen: addresses(&mut top, "listen", 9464),
         ..File::default()
     };
+    file.tls = top.inside("tls", access::read_tls);
+    file.access = top.inside("access", access::read);
     top.inside("cgroup", |cgroup| {
         file.cgroup_root = cgroup.text("root").map(PathBuf::from);
         file.cgroup_subtree = cgroup.text("subtree");

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector::pods::labels;
+use collector::proxy::settings::Tls;
 use collector::{cgroup, join, sampler};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
 
 use super::file::File;
-use super::{Faults, Proxy};
+use super::{Access, Faults, Proxy};
 use crate::cli::{Launch, Log, LogFormat};
 
 /// Where the agent listens unless told otherwise.
@@ -43,6 +44,10 @@ pub struct Settings {
     pub exclude: GlobSet,
     /// How to log.
     pub log: LogSettings,
+    /// Certificates for `listen`; `None` for plain HTTP.
+    pub tls: Option<Tls>,
+    /// Who may read there.
+    pub access: Access,
     /// What the reverse proxy does; `None` when it listens nowhere.
     pub proxy: Option<Proxy>,
 }
@@ -74,6 +79,8 @@ pub struct Host {
     pub hostname: String,
     /// Whether the kubelet's variables say that this is a pod.
     pub in_cluster: bool,
+    /// The namespace of this pod, if the downward API tells it.
+    pub namespace: Option<String>,
 }
 
 impl Host {
@@ -85,6 +92,7 @@ impl Host {
             hostname,
             in_cluster: std::env::var_os("KUBERNETES_SERVICE_HOST")
                 .is_some_and(|host| !host.is_empty()),
+            namespace: std::env::var("POD_NAMESPACE").ok().filter(|name| !name.trim().is_empty()),
         }
     }
 }
@@ -145,6 +153,8 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
     }
     let node = node(filled(launch.node.as_ref()).or(file.node), &source, host, faults);
     let listen = listen(&launch.listen, file.listen, faults);
+    let tls = file.tls.checked(faults);
+    let access = file.access.checked((tls.as_ref(), &source), host, faults);
     let proxy = file.proxy.checked(&node, &listen, source != Source::Standalone, faults);
     Settings {
         node,
@@ -165,6 +175,8 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         labels,
         exclude: globs("metrics.exclude", &file.metrics_exclude, faults),
         log: LogSettings::new(&launch.log, file.log_filter, file.log_format, faults),
+        tls,
+        access,
         proxy,
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::cli::LogFormat;
 
 fn host() -> Host {
-    Host { hostname: "worker-1".to_owned(), in_cluster: false }
+    Host { hostname: "worker-1".to_owned(), in_cluster: false, namespace: None }
 }
 
 fn standalone() -> Launch {
@@ -150,7 +150,7 @@ fn flag_goes_before_file_and_file_before_default() {
 
 #[test]
 fn in_a_cluster_the_nodes_name_must_be_given() {
-    let pod = Host { hostname: "podmeter-x2k8p".to_owned(), in_cluster: true };
+    let pod = Host { hostname: "podmeter-x2k8p".to_owned(), in_cluster: true, namespace: None };
     let faults = settings("", &Launch::default(), &pod).unwrap_err();
     assert!(
         faults[0].starts_with("node: not set") && faults[0].contains("fieldPath: spec.nodeName"),

@@ -20,7 +20,7 @@ use collector::proxy::route::Source;
 use collector::proxy::settings::{self, AuthoritiesFrom};
 use collector::proxy::start::{self, Proxy, State};
 use collector::proxy::stats::Stats;
-use collector::proxy::tls::{self, Files};
+use collector::proxy::tls::Files;
 use collector::snapshot::Contribute;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -106,7 +106,7 @@ impl Bound {
             info!(proxy = %listening.address, tls = listening.tls, "the proxy listens");
         }
         let mut files = Files::new(&settings.tls);
-        check(&mut files, &*proxy.control())?;
+        files.load_first(&*proxy.control())?;
         Ok(Self { proxy, files, stats, log, config: config.clone() })
     }
 
@@ -178,19 +178,6 @@ fn tell(told: &dyn Told, config: &config::Proxy) {
     for fault in told.routes(Source::File, config.routes.clone()) {
         warn!(route = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
     }
-}
-
-/// Certificates that cannot be used at all keep the proxy from starting: it has no last good ones yet.
-fn check(files: &mut Files, told: &dyn Told) -> anyhow::Result<()> {
-    let mut bad = Vec::new();
-    for fault in files.load(told) {
-        if tls::is_note(&fault) {
-            warn!(file = %fault.origin.name, reason = fault.reason, "{}", fault.sentence);
-        } else {
-            bad.push(fault.sentence);
-        }
-    }
-    if bad.is_empty() { Ok(()) } else { Err(anyhow!("{}", bad.join("\n"))) }
 }
 
 impl Running {

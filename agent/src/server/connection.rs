@@ -9,12 +9,14 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::access::Reason;
 use super::stream::{Progress, Watched};
 use super::{HEAD_BYTES, Refusal, Shared, routes};
 
@@ -78,8 +80,10 @@ async fn accept(
     };
     let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
         shared.stats.refuse(Refusal::TooManyConnections);
-        // What cannot be said at once stays unsaid: this client is not to cost anything.
-        let _ = stream.try_write(FULL);
+        // What cannot be said at once stays unsaid: this client is not to cost anything. Within TLS nothing can.
+        if shared.entry.tls.is_none() {
+            let _ = stream.try_write(FULL);
+        }
         return None;
     };
     // Answers are written whole, so waiting for more to send would only delay them.
@@ -93,10 +97,34 @@ async fn connection(
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
+    match &shared.entry.tls {
+        None => requests(stream, &shared, false, &stop).await,
+        Some(tls) => {
+            // As with a head, one that does not come to its end is not waited for when everything stops.
+            let shaken = stop.run_until_cancelled(tls.accept(stream, &shared));
+            if let Some(Some((stream, session))) = shaken.await {
+                let certified = session.client.is_some();
+                tokio::select! {
+                    () = requests(stream, &shared, certified, &stop) => {}
+                    () = session.revoked.cancelled() => {
+                        shared.entry.access.stats.refuse(Reason::Revoked);
+                    }
+                }
+            }
+        }
+    }
+    drop(permit);
+}
+
+/// Serves the requests of a connection; `certified` if its client showed a good certificate.
+async fn requests<S>(stream: S, shared: &Arc<Shared>, certified: bool, stop: &CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let (stream, progress) = Watched::new(stream, shared.settings.answer_timeout);
     let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(routes::answer(&shared, request).await) }
+        let shared = Arc::clone(shared);
+        async move { Ok::<_, Infallible>(routes::answer(&shared, request, certified).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -116,7 +144,6 @@ async fn connection(
     if let Some(reason) = ended.err().and_then(|error| reason(&error, &progress)) {
         shared.stats.refuse(reason);
     }
-    drop(permit);
 }
 
 /// Why a connection ended that was not to; `None` where the client just went away.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 
@@ -23,19 +24,36 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
 }
 
-/// Answers one request. Who may ask for what is to be decided here, before anything else is looked at.
-pub(super) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
-    if request.body().size_hint().lower() > BODY_BYTES {
+/// The paths that nobody needs a right for: who probes has none.
+const HEALTH: [&str; 2] = ["/livez", "/readyz"];
+
+/// Answers one request. Who may ask for what is decided before anything else is looked at; `certified` says that the
+/// connection's client showed a good certificate.
+pub(super) async fn answer(
+    shared: &Arc<Shared>,
+    request: Request<Incoming>,
+    certified: bool,
+) -> Answer {
+    // The body is left unread: hyper closes the connection if it does not come with the head.
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let known = PATHS.iter().map(|(known, _)| *known).find(|known| *known == path);
+    if !known.is_some_and(|known| HEALTH.contains(&known)) {
+        // What is said of an unknown path is what the list of paths says, so it needs the same right.
+        let right = known.unwrap_or("/");
+        if let Err(denied) = shared.entry.access.check(&parts.headers, right, certified).await {
+            return denied.answer();
+        }
+        parts.headers.remove(AUTHORIZATION);
+    }
+    if body.size_hint().lower() > BODY_BYTES {
         shared.stats.refuse(Refusal::BodyTooLarge);
         return answer::plain(StatusCode::PAYLOAD_TOO_LARGE, "Nothing here takes a body.\n");
     }
-    // The body is left unread: hyper closes the connection if it does not come with the head.
-    let (parts, _) = request.into_parts();
-    let path = parts.uri.path();
-    if !PATHS.iter().any(|(known, _)| *known == path) {
+    let Some(path) = known else {
         shared.stats.refuse(Refusal::NotFound);
         return answer::plain(StatusCode::NOT_FOUND, not_found());
-    }
+    };
     if parts.method != Method::GET && parts.method != Method::HEAD {
         shared.stats.refuse(Refusal::MethodNotAllowed);
         return answer::method_not_allowed();

@@ -24,6 +24,10 @@ pub enum Refusal {
     HeadTooLarge,
     /// It was not HTTP/1.
     Malformed,
+    /// The TLS handshake failed.
+    Handshake,
+    /// The TLS handshake took too long.
+    HandshakeTimeout,
     /// The client took too long to send its request.
     HeadTimeout,
     /// The client took too long to read its answer.
@@ -44,12 +48,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them, in the order of the counts.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::BodyTooLarge,
         Self::HeadTooLarge,
         Self::Malformed,
+        Self::Handshake,
+        Self::HandshakeTimeout,
         Self::HeadTimeout,
         Self::AnswerTimeout,
         Self::TooManyConnections,
@@ -69,6 +75,8 @@ impl Refusal {
             Self::BodyTooLarge => "body_too_large",
             Self::HeadTooLarge => "head_too_large",
             Self::Malformed => "malformed",
+            Self::Handshake => "handshake",
+            Self::HandshakeTimeout => "handshake_timeout",
             Self::HeadTimeout => "head_timeout",
             Self::AnswerTimeout => "answer_timeout",
             Self::TooManyConnections => "too_many_connections",

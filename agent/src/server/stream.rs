@@ -51,13 +51,15 @@ impl<S> Watched<S> {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_pending() {
-            let limit = self.limit;
-            ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
-            self.progress.too_slow.store(true, Ordering::Relaxed);
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        written
+        if written.is_pending() { self.late(cx).map(Err) } else { written }
+    }
+
+    /// The fault, once the time is over.
+    fn late(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let limit = self.limit;
+        ready!(self.deadline.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx));
+        self.progress.too_slow.store(true, Ordering::Relaxed);
+        Poll::Ready(io::ErrorKind::TimedOut.into())
     }
 }
 
@@ -103,14 +105,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        if flushed.is_ready() {
-            self.deadline = None;
+        if flushed.is_pending() {
+            // TLS takes the last bytes of an answer before the client has room for them.
+            return self.late(cx).map(Err);
         }
+        self.deadline = None;
         flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        if shut.is_pending() { self.late(cx).map(Err) } else { shut }
     }
 }
 
@@ -154,6 +159,16 @@ mod tests {
         let (outcome, too_slow) = written(Duration::from_secs(1)).await;
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(too_slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lies_in_a_buffer_must_be_taken_in_time_too() {
+        let (near, _far) = duplex(4);
+        let buffered = tokio::io::BufWriter::new(near);
+        let (mut watched, progress) = Watched::new(buffered, Duration::from_secs(10));
+        watched.write_all(&[0; 64]).await.unwrap();
+        assert_eq!(watched.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert!(progress.was_too_slow());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,21 +1,23 @@
 //! Asks an agent for its snapshot.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use http::Uri;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderValue, Request, Uri};
+use http_body_util::Empty;
 use serde::Deserialize;
+
+use super::connect::Target;
+use crate::cli::Entry;
 
 const PATH: &str = "/api/v1/snapshot";
 /// Longest wait for the whole answer.
 const WAIT: Duration = Duration::from_secs(10);
-/// Thousands of containers fit; anything larger is not an agent's answer.
-const MAX_BYTES: usize = 64 << 20;
+/// Bytes of a refusal that are shown.
+const MAX_SAID: usize = 400;
 
 #[derive(Debug, Deserialize)]
 struct Document {
@@ -76,32 +78,43 @@ impl Container {
 }
 
 /// The containers of the agent at `base`.
-pub(super) async fn containers(base: &Uri) -> anyhow::Result<Vec<Container>> {
-    let answer = tokio::time::timeout(WAIT, get(base)).await;
+pub(super) async fn containers(base: &Uri, entry: &Entry) -> anyhow::Result<Vec<Container>> {
+    let answer = tokio::time::timeout(WAIT, get(base, entry)).await;
     answer.with_context(|| format!("no answer from {base} within {} s", WAIT.as_secs()))?
 }
 
-async fn get(base: &Uri) -> anyhow::Result<Vec<Container>> {
-    if base.scheme_str() != Some("http") {
-        bail!("{base} is not an address of an agent; write one such as http://127.0.0.1:9464");
+async fn get(base: &Uri, entry: &Entry) -> anyhow::Result<Vec<Container>> {
+    let target = Target::of(base, entry)?;
+    let url = format!("{}{PATH}", base.to_string().trim_end_matches('/'));
+    let mut request = Request::get(url.parse::<Uri>()?.path());
+    if let Some(authority) = base.authority() {
+        request = request.header(HOST, authority.as_str());
     }
-    let url: Uri = format!("{}{PATH}", base.to_string().trim_end_matches('/')).parse()?;
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let asked = client.get(url.clone()).await;
-    let answer = asked.with_context(|| format!("no agent answers on {base}; start one with podmeter run or podmeter demo, or name another with --url"))?;
+    if let Some(file) = &entry.token_file {
+        request = request.header(AUTHORIZATION, bearer(file)?);
+    }
+    let answer = target.ask(request.body(Empty::new())?).await?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
-    let body = body
-        .map_err(|error| anyhow::anyhow!(error))
-        .with_context(|| format!("the answer of {url} broke off"))?
-        .to_bytes();
+    let body = answer.into_body();
     if !status.is_success() {
         bail!(
             "{url} answers {status}: {}",
-            String::from_utf8_lossy(&body[..body.len().min(200)]).trim()
+            String::from_utf8_lossy(&body[..body.len().min(MAX_SAID)]).trim()
         );
     }
     parse(&body).with_context(|| format!("{url} does not answer as an agent does"))
+}
+
+/// The header with the token of a file. No error says anything of what the file holds.
+fn bearer(file: &Path) -> anyhow::Result<HeaderValue> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the token file {}", file.display()))?;
+    let value = HeaderValue::try_from(format!("Bearer {}", text.trim()));
+    let mut value = value.ok().filter(|_| !text.trim().is_empty()).with_context(|| {
+        format!("the file {} holds no token; write one, on one line", file.display())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The containers of an answer.

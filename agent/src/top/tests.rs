@@ -2,6 +2,7 @@
 
 use super::table::{cpu, memory};
 use super::*;
+use crate::cli::Entry;
 
 const ANSWER: &str = r#"{"node": "n", "taken_unix_seconds": 1.0, "containers": [
   {"labels": {"namespace": "shop", "pod": "shop-mailer-5c8f7d9b64-h4t6z", "container": "mailer"},
@@ -108,6 +109,6 @@ async fn no_agent_is_said_with_the_fix() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", taken.local_addr().unwrap()).parse().unwrap();
     drop(taken);
-    let text = format!("{:#}", ask::containers(&url).await.unwrap_err());
+    let text = format!("{:#}", ask::containers(&url, &Entry::default()).await.unwrap_err());
     assert!(text.contains("no agent answers on") && text.contains("--url"), "{text}");
 }

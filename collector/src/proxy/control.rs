@@ -40,23 +40,37 @@ pub struct Authorities {
     pub crl: Option<Arc<[u8]>>,
 }
 
-/// Takes what the sources know. Each call replaces all that the same source said before of the same thing; what
-/// cannot be used comes back as faults, and where there was a good one before, it stays in force.
-pub trait Told: Send + Sync {
-    /// All routes of a source.
-    fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
-    /// A Service; `None` when it is gone or not known.
-    fn service(&self, key: &ServiceKey, service: Option<Service>);
+/// Takes certificates. As with [`Told`], each call replaces all that the same source said before.
+pub trait ToldTls: Send + Sync {
     /// All certificates of a source, the default one first.
     fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault>;
     /// Who signs clients' certificates. Open connections are checked anew.
     fn authorities(&self, authorities: Authorities) -> Vec<Fault>;
+}
+
+/// Takes what the sources know. Each call replaces all that the same source said before of the same thing; what
+/// cannot be used comes back as faults, and where there was a good one before, it stays in force.
+pub trait Told: ToldTls {
+    /// All routes of a source.
+    fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
+    /// A Service; `None` when it is gone or not known.
+    fn service(&self, key: &ServiceKey, service: Option<Service>);
     /// The Services that routes name now.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
 }
 
 /// The proxy's side of [`Told`].
 pub(crate) struct Control(pub(crate) Arc<Shared>);
+
+impl ToldTls for Control {
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        self.0.acceptor.certificates(source, certificates)
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.0.acceptor.authorities(authorities)
+    }
+}
 
 impl Told for Control {
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault> {
@@ -65,14 +79,6 @@ impl Told for Control {
 
     fn service(&self, key: &ServiceKey, service: Option<Service>) {
         self.0.registry.service(key, service);
-    }
-
-    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
-        self.0.acceptor.certificates(source, certificates)
-    }
-
-    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
-        self.0.acceptor.authorities(&authorities)
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {

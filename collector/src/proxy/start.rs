@@ -20,7 +20,7 @@ use super::live::Registry;
 use super::route::{Origin, Source};
 use super::settings::Settings;
 use super::stats::Stats;
-use super::tls::{self, Acceptor};
+use super::tls::{self, Acceptor, Protocols};
 use super::worker::{Shared, Worker};
 use crate::labels::{Label, LabelSet};
 use crate::schema::Series;
@@ -141,7 +141,8 @@ fn shared(
     Ok(Shared {
         registry: Arc::new(Registry::new(settings.clone(), stats.clone(), workers, awaited)),
         connector: Connector { tls, limits: settings.limits },
-        acceptor: Acceptor::new(&settings).map_err(Error::Tls)?,
+        acceptor: Acceptor::new(&settings.tls, settings.limits.connections, Protocols::Http2)
+            .map_err(Error::Tls)?,
         connections: Connections::new(
             settings.limits.connections,
             settings.limits.connections_per_address,

@@ -32,17 +32,36 @@ use tokio_util::sync::CancellationToken;
 pub use backend::{Backend, BackendError};
 pub use certificates::Certificates;
 pub use clients::Clients;
-pub use files::Files;
+pub use files::{Files, Unusable};
 pub use pem::is_note;
 pub use subject::ClientCertificate;
 
-use super::control::{Authorities, Certificate};
+use super::control::{Authorities, Certificate, ToldTls};
 use super::refusal::Refusal;
 use super::route::{Fault, Origin, Source};
-use super::settings::Settings;
+use super::settings::Tls;
 
 const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
+
+/// What is spoken within TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocols {
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 too, where the client has it.
+    Http2,
+}
+
+impl Protocols {
+    /// As the handshake offers them, the preferred one first.
+    fn alpn(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Http1 => vec![HTTP1.to_vec()],
+            Self::Http2 => vec![H2.to_vec(), HTTP1.to_vec()],
+        }
+    }
+}
 
 /// Makes the TLS handshakes of clients.
 #[derive(Debug)]
@@ -66,18 +85,15 @@ pub struct Session {
 }
 
 impl Acceptor {
-    /// For these settings. Until it is told certificates it refuses every handshake, and where client certificates
-    /// are required, every client until it is told who signs them.
+    /// For these settings and at most so many connections of clients with certificates. Until it is told certificates
+    /// it refuses every handshake, and where client certificates are required, every client until it is told who
+    /// signs them.
     ///
     /// # Errors
     /// When the system gives no random bytes.
-    pub fn new(settings: &Settings) -> io::Result<Self> {
-        let certificates = Arc::new(Certificates::new(provider()));
-        let clients = Clients::new(
-            settings.tls.clients.as_ref(),
-            Arc::clone(&certificates),
-            settings.limits.connections,
-        )?;
+    pub fn new(tls: &Tls, connections: usize, protocols: Protocols) -> io::Result<Self> {
+        let certificates = Arc::new(Certificates::new(provider(), protocols));
+        let clients = Clients::new(tls.clients.as_ref(), Arc::clone(&certificates), connections)?;
         Ok(Self { certificates, clients })
     }
 
@@ -112,16 +128,6 @@ impl Acceptor {
         Ok((stream, session))
     }
 
-    /// Replaces all certificates of a source; see [`Certificates::told`].
-    pub fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
-        self.certificates.told(source, certificates)
-    }
-
-    /// Replaces who signs clients' certificates; see [`Clients::told`].
-    pub fn authorities(&self, authorities: &Authorities) -> Vec<Fault> {
-        self.clients.told(authorities)
-    }
-
     /// Whether a request for this host may come over a connection made for that name; see [`Certificates::covers`].
     #[must_use]
     pub fn covers(&self, server_name: Option<&str>, host: &str) -> bool {
@@ -144,6 +150,17 @@ impl Acceptor {
     #[must_use]
     pub fn revoked(&self) -> u64 {
         self.clients.revoked()
+    }
+}
+
+/// As [`Certificates::told`] and [`Clients::told`] say.
+impl ToldTls for Acceptor {
+    fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        self.certificates.told(source, certificates)
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.clients.told(&authorities)
     }
 }
 
@@ -177,7 +194,7 @@ fn config(
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier.unwrap_or_else(WebPkiClientVerifier::no_client_auth))
         .with_cert_resolver(Arc::clone(certificates) as Arc<_>);
-    config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
+    config.alpn_protocols = certificates.protocols().alpn();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     if tickets {
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;

@@ -235,6 +235,13 @@ table! {
     Scrapes Agent Counter None "podmeter_scrapes_total" ["format"] "Scrapes answered, by format." "";
     ScrapesRefused Agent Counter None "podmeter_http_requests_refused_total" ["reason"] "Requests to Podmeter's own endpoints that were refused, by reason." "";
     ScrapeDuration Agent Histogram Seconds "podmeter_scrape_duration_seconds" [] "Time that answering a scrape took, the tick it may have asked for included." "";
+    AccessRefusals Agent Counter None "podmeter_access_refusals_total" ["reason"] "Requests and connections to Podmeter's own endpoints that had no right to them, by reason." "";
+    AccessReviews Agent Counter None "podmeter_access_reviews_total" ["outcome"]
+        "Bearer tokens that the API server was asked about, by what came of it; held is an earlier yes that goes on while it is away." "";
+    TlsFaults Agent Gauge None "podmeter_tls_faults" ["reason"]
+        "What is wrong with the TLS files of Podmeter's own endpoints, by reason; the last good ones are in force and the log says what to mend." "";
+    TlsCertificateExpiry Agent Gauge Seconds "podmeter_tls_certificate_expiry_timestamp_seconds" []
+        "Until when the certificate of Podmeter's own endpoints is good, in Unix time." "";
     ProxyRefused Agent Counter None "podmeter_proxy_refused_total" ["reason"] "Requests and connections that the proxy refused or answered itself, by reason." "";
     ProxySeriesOverflow Agent Counter None "podmeter_proxy_series_overflow_total" []
         "Requests and attempts counted in the series with otel_metric_overflow=\"true\", because there are as many combinations of pod, route, method and status as are allowed." "";

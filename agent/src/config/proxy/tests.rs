@@ -14,7 +14,7 @@ use crate::config::{self, Faults};
 
 fn checked(text: &str, launch: &Launch) -> Result<Option<Proxy>, Vec<String>> {
     let mut faults = Faults::default();
-    let host = config::Host { hostname: "worker-1".to_owned(), in_cluster: true };
+    let host = config::Host { hostname: "worker-1".to_owned(), in_cluster: true, namespace: None };
     let launch = Launch { node: Some("worker-1".to_owned()), ..launch.clone() };
     let file = parse("podmeter.yaml", text, &mut faults);
     let settings = config::settings::validate(file, &launch, &host, &mut faults);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Mutex;
 
-use collector::proxy::control::{Authorities, Certificate};
+use collector::proxy::control::{Authorities, Certificate, ToldTls};
 use collector::proxy::route::Fault;
 use collector::schema::Series;
 use collector::snapshot::{Contribute, Snapshot};
@@ -29,7 +29,7 @@ fn text(names: &[&str]) -> String {
 
 fn flags() -> (Launch, Host) {
     let launch = Launch { standalone: true, ..Launch::default() };
-    (launch, Host { hostname: "n".to_owned(), in_cluster: false })
+    (launch, Host { hostname: "n".to_owned(), in_cluster: false, namespace: None })
 }
 
 fn outcome(start: &str, old: &Known, text: &str) -> Outcome {
@@ -114,6 +114,16 @@ impl Recorder {
     }
 }
 
+impl ToldTls for Recorder {
+    fn certificates(&self, _: Source, _: Vec<Certificate>) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    fn authorities(&self, _: Authorities) -> Vec<Fault> {
+        Vec::new()
+    }
+}
+
 impl Told for Recorder {
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault> {
         let names: Vec<&str> = routes.iter().map(|route| &*route.origin.name).collect();
@@ -125,14 +135,6 @@ impl Told for Recorder {
     fn service(&self, key: &ServiceKey, service: Option<Service>) {
         let sign = if service.is_some() { '+' } else { '-' };
         self.said.lock().unwrap().push(format!("{sign}{}", key.name));
-    }
-
-    fn certificates(&self, _: Source, _: Vec<Certificate>) -> Vec<Fault> {
-        Vec::new()
-    }
-
-    fn authorities(&self, _: Authorities) -> Vec<Fault> {
-        Vec::new()
     }
 
     fn wanted(&self) -> watch::Receiver<Arc<BTreeSet<ServiceKey>>> {

@@ -36,7 +36,8 @@ pub(super) async fn start(
     let (stats, stop) = (Stats::default(), CancellationToken::new());
     let (latest, receiver) = watch::channel(latest.map(Arc::new));
     let (ask, asks) = mpsc::channel(4);
-    let server = Server::new(settings, Ticks::new(receiver, ask), readiness, stats.clone());
+    let entry = Entry::default();
+    let server = Server::new(settings, entry, Ticks::new(receiver, ask), readiness, stats.clone());
     let mut running = JoinSet::new();
     running.spawn(server.run(vec![listener], stop.clone()));
     Running { address, stats, stop, server: running, latest, asks }

@@ -11,6 +11,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::Protocols;
 use super::pem::{self, Broken};
 use crate::proxy::control::Certificate;
 use crate::proxy::route::{Fault, Origin, Source};
@@ -21,6 +22,7 @@ const MOST: usize = 20_000;
 /// All certificates in force. Told by the sources, read by handshakes without a lock.
 pub struct Certificates {
     provider: Arc<CryptoProvider>,
+    protocols: Protocols,
     /// What is in force, by source. Held only while certificates are told.
     told: Mutex<[Vec<Listed>; 2]>,
     names: ArcSwap<Names>,
@@ -52,8 +54,8 @@ struct Names {
 }
 
 impl Certificates {
-    pub(super) fn new(provider: Arc<CryptoProvider>) -> Self {
-        Self { provider, told: Mutex::default(), names: ArcSwap::default() }
+    pub(super) fn new(provider: Arc<CryptoProvider>, protocols: Protocols) -> Self {
+        Self { provider, protocols, told: Mutex::default(), names: ArcSwap::default() }
     }
 
     /// Replaces all certificates of a source, the default one first. Where two are for the same host, the file's is
@@ -115,6 +117,11 @@ impl Certificates {
             hosts
         };
         Some(Listed { parsed, hosts })
+    }
+
+    /// What is spoken with whoever these are shown to.
+    pub(super) fn protocols(&self) -> Protocols {
+        self.protocols
     }
 
     /// Whether a request for this host may come over a connection that was made for that name: it is the same, or

@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::pem::Broken;
-use crate::proxy::control::{Authorities, Certificate, Told};
+use super::pem::{Broken, is_note};
+use crate::proxy::control::{Authorities, Certificate, ToldTls};
 use crate::proxy::route::{Fault, Origin, Source};
 use crate::proxy::settings::{AuthoritiesFrom, CertificateFiles, Tls};
 
@@ -34,6 +34,11 @@ pub struct Files {
     told: ToldLast,
     faults: watch::Sender<Arc<Vec<Fault>>>,
 }
+
+/// PEM files that a start cannot do without, a line each.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(String);
 
 /// What was told, and what was wrong with it.
 #[derive(Default)]
@@ -77,15 +82,29 @@ impl Files {
     ///
     /// A file that cannot be read keeps what it held. What was never read is not told: a list of authorities
     /// without its revocation lists would let revoked clients in.
-    pub fn load(&mut self, told: &dyn Told) -> Vec<Fault> {
+    pub fn load(&mut self, told: &dyn ToldTls) -> Vec<Fault> {
         let mut faults = Vec::new();
         self.load_certificates(told, &mut faults);
         self.load_authorities(told, &mut faults);
         faults
     }
 
+    /// Loads for a start: notes are logged, and what cannot be used fails it, since there are no last good ones yet.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn load_first(&mut self, told: &dyn ToldTls) -> Result<(), Unusable> {
+        let faults = self.load(told);
+        let bad: Vec<_> = faults.iter().filter(|fault| !is_note(fault)).map(said).collect();
+        if !bad.is_empty() {
+            return Err(Unusable(bad.join("\n")));
+        }
+        self.report(faults);
+        Ok(())
+    }
+
     /// Loads every second until it is told to stop.
-    pub async fn run(mut self, told: Arc<dyn Told>, stop: CancellationToken) {
+    pub async fn run(mut self, told: Arc<dyn ToldTls>, stop: CancellationToken) {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -94,7 +113,7 @@ impl Files {
         }
     }
 
-    fn load_certificates(&mut self, told: &dyn Told, faults: &mut Vec<Fault>) {
+    fn load_certificates(&mut self, told: &dyn ToldTls, faults: &mut Vec<Fault>) {
         let mut certificates = Vec::new();
         for files in self.certificates.clone() {
             let origin = origin(&files.certificate);
@@ -113,7 +132,7 @@ impl Files {
         faults.extend_from_slice(&self.told.certificate_faults);
     }
 
-    fn load_authorities(&mut self, told: &dyn Told, faults: &mut Vec<Fault>) {
+    fn load_authorities(&mut self, told: &dyn ToldTls, faults: &mut Vec<Fault>) {
         let Some((ca, crl)) = self.authorities.clone() else { return };
         let texts = (self.text(&ca, faults), crl.as_deref().map(|crl| self.text(crl, faults)));
         let authorities = match texts {
@@ -177,6 +196,10 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(path)?.take(MOST + 1).read_to_end(&mut text)?;
     if text.len() as u64 > MOST { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
+}
+
+fn said(fault: &Fault) -> String {
+    format!("{}: {}", fault.origin.name, fault.sentence)
 }
 
 fn origin(path: &Path) -> Origin {

@@ -15,8 +15,8 @@ const BOTH: &[&rustls::SupportedProtocolVersion] = &[&TLS12, &TLS13];
 fn acceptor(ca: &Ca, required: Option<bool>) -> Acceptor {
     let authorities = AuthoritiesFrom::Files { ca: PathBuf::new(), crl: None };
     let clients = required.map(|required| ClientCertificates { authorities, required });
-    let settings = Settings { tls: Tls { clients, ..Tls::default() }, ..Settings::default() };
-    let acceptor = Acceptor::new(&settings).unwrap();
+    let tls = Tls { clients, ..Tls::default() };
+    let acceptor = Acceptor::new(&tls, 20_000, Protocols::Http2).unwrap();
     let shop = ca.host(&["shop.example"]).told(Source::File, "shop", &[]);
     assert_eq!(acceptor.certificates(Source::File, vec![shop]), []);
     acceptor
@@ -24,7 +24,7 @@ fn acceptor(ca: &Ca, required: Option<bool>) -> Acceptor {
 
 /// Told who signs, without a fault.
 fn tell(acceptor: &Acceptor, ca: &str, crl: Option<&str>) {
-    assert_eq!(acceptor.authorities(&authorities(ca, crl)), []);
+    assert_eq!(acceptor.authorities(authorities(ca, crl)), []);
 }
 
 async fn session(acceptor: &Acceptor, connector: &TlsConnector) -> Result<Session, Refusal> {
@@ -57,7 +57,7 @@ async fn what_is_no_handshake_is_refused_as_such() {
         far.shutdown().await.unwrap();
         assert_eq!(acceptor.accept(near).await.err(), Some(Refusal::Handshake), "{bytes:?}");
     }
-    let none = Acceptor::new(&Settings::default()).unwrap();
+    let none = Acceptor::new(&Tls::default(), 20_000, Protocols::Http2).unwrap();
     let ca = Ca::new("ca");
     assert_eq!(session(&none, &ca.connector(None, BOTH)).await.err(), Some(Refusal::Handshake));
 }
@@ -121,7 +121,7 @@ async fn without_authorities_required_means_nobody() {
     let alice = ca.connector(Some(&ca.client("alice", 1)), BOTH);
     assert_eq!(session(&acceptor, &alice).await.err(), Some(Refusal::ClientCertificate));
     for bad in ["", "-----BEGIN CERTIFICATE-----\n", &ca.client("alice", 1).key] {
-        assert_eq!(acceptor.authorities(&authorities(bad, None)).len(), 1);
+        assert_eq!(acceptor.authorities(authorities(bad, None)).len(), 1);
         assert_eq!(session(&acceptor, &alice).await.err(), Some(Refusal::ClientCertificate));
     }
 }
@@ -230,7 +230,7 @@ async fn bad_authorities_or_lists_keep_the_last_good_ones() {
         (&ca.pem(), Some(&other.revoking(&[2])), "crl_other"),
         (&other.pem(), Some(&ca.revoking(&[])), "crl_other"),
     ] {
-        assert_eq!(reasons(&acceptor.authorities(&authorities(pem, crl))), [reason]);
+        assert_eq!(reasons(&acceptor.authorities(authorities(pem, crl))), [reason]);
         let alice = ca.connector(Some(&ca.client("alice", 1)), BOTH);
         assert_eq!(session(&acceptor, &alice).await.err(), Some(Refusal::ClientCertificate));
         assert!(session(&acceptor, &bob).await.is_ok());
@@ -243,7 +243,7 @@ async fn expired_list_is_used_and_told() {
     let ca = Ca::new("ca");
     let acceptor = acceptor(&ca, Some(true));
     let crl = ca.list(&List { serials: &[1], issued: 2019, ends: 2020 });
-    let faults = acceptor.authorities(&authorities(&ca.pem(), Some(&crl)));
+    let faults = acceptor.authorities(authorities(&ca.pem(), Some(&crl)));
     assert_eq!(reasons(&faults), ["expired"]);
     assert_eq!(faults[0].origin, origin(Source::File, "ca.crt"));
     assert!(acceptor.revocation_expiry().unwrap() < SystemTime::now());
@@ -270,7 +270,7 @@ async fn authority_without_a_list_is_told_when_another_has_one() {
     let (ca, other) = (Ca::new("ca"), Ca::new("other"));
     let acceptor = acceptor(&ca, Some(true));
     let both = format!("{}{}", ca.pem(), other.pem());
-    let faults = acceptor.authorities(&authorities(&both, Some(&ca.revoking(&[]))));
+    let faults = acceptor.authorities(authorities(&both, Some(&ca.revoking(&[]))));
     assert_eq!(reasons(&faults), ["crl_missing"]);
     assert!(faults[0].sentence.contains("CN=other"), "{}", faults[0].sentence);
     let unchecked = ca.connector(Some(&other.client("alice", 1)), BOTH);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch::Sender;
 
 use super::*;
-use crate::proxy::control::{Authorities, Certificate};
+use crate::proxy::control::{Authorities, Certificate, ToldTls};
 use crate::proxy::service::{Port, Service};
 
 /// Writes down what it is told. It wants the Services that routes name, and those it is made to want.
@@ -17,6 +17,19 @@ struct Recorder {
     refuses: Mutex<Vec<Fault>>,
     /// Of certificates and authorities.
     refuses_pem: Mutex<Vec<Fault>>,
+}
+
+impl ToldTls for Recorder {
+    fn certificates(&self, _: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
+        let names = certificates.iter().map(|it| format!(" {}{:?}", it.origin.name, it.hosts));
+        self.say(format!("certificates{}", names.collect::<String>()));
+        self.refuses_pem.lock().unwrap().clone()
+    }
+
+    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
+        self.say(format!("authorities, crl {}", authorities.crl.is_some()));
+        self.refuses_pem.lock().unwrap().clone()
+    }
 }
 
 impl Told for Recorder {
@@ -33,17 +46,6 @@ impl Told for Recorder {
             states.collect::<Vec<_>>().join(", ")
         });
         self.say(format!("service {} {states:?}", key.name));
-    }
-
-    fn certificates(&self, _: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
-        let names = certificates.iter().map(|it| format!(" {}{:?}", it.origin.name, it.hosts));
-        self.say(format!("certificates{}", names.collect::<String>()));
-        self.refuses_pem.lock().unwrap().clone()
-    }
-
-    fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
-        self.say(format!("authorities, crl {}", authorities.crl.is_some()));
-        self.refuses_pem.lock().unwrap().clone()
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {

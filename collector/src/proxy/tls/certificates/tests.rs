@@ -2,7 +2,7 @@ use super::super::testing::{Ca, Pair, origin};
 use super::*;
 
 fn certificates() -> Certificates {
-    Certificates::new(super::super::provider())
+    Certificates::new(super::super::provider(), Protocols::Http2)
 }
 
 fn reasons(faults: &[Fault]) -> Vec<&'static str> {

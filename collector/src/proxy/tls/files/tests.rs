@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::super::testing::{Ca, Pair};
 use super::*;
+use crate::proxy::control::Told;
 use crate::proxy::route::Route;
 use crate::proxy::service::{Service, ServiceKey};
 use crate::proxy::settings::ClientCertificates;
@@ -27,22 +28,26 @@ impl Listener {
     }
 }
 
-impl Told for Listener {
-    fn routes(&self, _: Source, _: Vec<Route>) -> Vec<Fault> {
-        Vec::new()
-    }
-    fn service(&self, _: &ServiceKey, _: Option<Service>) {}
+impl ToldTls for Listener {
     fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault> {
         assert_eq!(source, Source::File);
         self.certificates.lock().unwrap().push(certificates);
         Vec::new()
     }
+
     fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
         let broken = authorities.ca.is_empty().then_some(Broken::Empty("authority"));
         let faults = broken.iter().map(|broken| broken.fault(&authorities.origin)).collect();
         self.authorities.lock().unwrap().push(authorities);
         faults
     }
+}
+
+impl Told for Listener {
+    fn routes(&self, _: Source, _: Vec<Route>) -> Vec<Fault> {
+        Vec::new()
+    }
+    fn service(&self, _: &ServiceKey, _: Option<Service>) {}
     fn wanted(&self) -> watch::Receiver<Arc<BTreeSet<ServiceKey>>> {
         watch::Sender::default().subscribe()
     }
@@ -174,7 +179,7 @@ async fn running_it_sees_a_change_within_a_second_and_ends_when_told() {
     let mut faults = files.faults();
     let told = Arc::new(Listener::default());
     let stop = CancellationToken::new();
-    let run = files.run(Arc::clone(&told) as Arc<dyn Told>, stop.clone());
+    let run = files.run(Arc::clone(&told) as Arc<dyn ToldTls>, stop.clone());
     let test = async {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         assert_eq!(told.counts(), (1, 1));
