@@ -91,13 +91,13 @@ impl Server {
                 let (io, retired) = (TokioIo::new(stream), Arc::clone(&verdict));
                 tasks.spawn(async move {
                     let server = http2::Builder::new(TokioExecutor::new());
-                    let mut served = std::pin::pin!(server.serve_connection(io, service));
+                    let mut serving = std::pin::pin!(server.serve_connection(io, service));
                     tokio::select! {
                         biased;
-                        outcome = served.as_mut() => outcome,
+                        outcome = serving.as_mut() => outcome,
                         () = retired.retired() => {
-                            served.as_mut().graceful_shutdown();
-                            served.await
+                            serving.as_mut().graceful_shutdown();
+                            serving.await
                         }
                     }
                 })
