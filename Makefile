@@ -30,7 +30,7 @@ integration: ## the real binary against cgroup trees, a fake API server, clients
 
 chart: build ## the chart and the manifests, by Helm, kustomize, the schemas of Kubernetes and the release binary
 	@tests/chart/setup
-	target/venv/bin/python -m pytest -q -p no:cacheprovider tests/chart
+	target/venv/bin/python -m pytest tests/chart
 
 tools: build ## the proxy of the release binary between curl, nginx, haproxy, h2load, testssl, gRPC and others
 	$(CARGO) test -p agent --test tools

@@ -27,7 +27,7 @@ app.kubernetes.io/part-of: podmeter
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
 {{- with .Values.commonLabels }}
-{{ omit . "app.kubernetes.io/name" "app.kubernetes.io/instance" | toYaml }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 
