@@ -54,6 +54,7 @@ def test_schema_refuses(setting, expected):
         ("tls.clients.secretName=x", "needs tls.secretName"),
         ("tls.secretName=x,tls.clients.crl=true", "needs tls.clients.secretName"),
         ("access.mode=open,access.scraper.create=true", "no effect with access.mode open"),
+        ("rbac.create=false,access.scraper.create=true", "need rbac.create"),
         ("podMonitor.enabled=true", "set access.scraper.create=true"),
         ("podMonitor.enabled=true,access.mode=open,tls.secretName=x", "needs podMonitor.tls.serverName"),
         (

@@ -53,6 +53,9 @@
 {{- if and (or $v.access.readers $v.access.scraper.create) (ne $v.access.mode "kubernetes") -}}
 {{- fail (printf "access.readers and access.scraper have no effect with access.mode %s; take them out" $v.access.mode) -}}
 {{- end -}}
+{{- if and (or $v.access.readers $v.access.scraper.create) (not $v.rbac.create) -}}
+{{- fail "access.readers and access.scraper need rbac.create: without roles nobody can be let in" -}}
+{{- end -}}
 {{- if $v.podMonitor.enabled -}}
 {{- if and (eq $v.access.mode "kubernetes") (not $v.podMonitor.credentials.secretName) (not $v.access.scraper.create) -}}
 {{- fail "podMonitor with access.mode kubernetes needs a token: set access.scraper.create=true, or podMonitor.credentials.secretName" -}}
