@@ -61,6 +61,13 @@ def test_kustomize_builds_what_the_chart_renders():
     assert keyed(built) == keyed(rendered)
 
 
+def test_a_role_stands_before_its_binding():
+    for path in (DEPLOY / "manifests").glob("rbac*.yaml"):
+        roles = [it for it in load(path.read_text()) if it["kind"] != "ServiceAccount"]
+        for role, binding in zip(roles[::2], roles[1::2], strict=True):
+            assert binding["roleRef"]["name"] == role["metadata"]["name"], path
+
+
 def test_manifests_are_valid_and_say_nothing_of_helm():
     for path in sorted((DEPLOY / "manifests").iterdir()):
         text = path.read_text()
