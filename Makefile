@@ -5,7 +5,7 @@ RELEASE = target/release/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build demo test unit integration tools kernel cluster lint deny fuzz bench bench-proxy docs
+.PHONY: help setup build demo test unit integration chart tools kernel cluster lint deny fuzz bench bench-proxy docs manifests
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ build: ## the release binary
 demo: ## real containers, pods and series on this machine, no cluster needed
 	$(CARGO) run --release -- demo
 
-test: setup unit integration build tools kernel cluster ## every suite
+test: setup unit integration build chart tools kernel cluster ## every suite
 
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
@@ -27,6 +27,10 @@ unit: ## unit and property tests of both crates
 integration: ## the real binary against cgroup trees, a fake API server, clients and pods
 	$(CARGO) test -p agent --test watch --test cli --test access --test allocations
 	$(CARGO) test -p agent --test proxy -- --test-threads 8
+
+chart: build ## the chart and the manifests, by Helm, kustomize, the schemas of Kubernetes and the release binary
+	@tests/chart/setup
+	target/venv/bin/python -m pytest tests/chart
 
 tools: build ## the proxy of the release binary between curl, nginx, haproxy, h2load, testssl, gRPC and others
 	$(CARGO) test -p agent --test tools
@@ -56,3 +60,6 @@ bench-proxy: ## the proxy beside nginx and HAProxy, five minutes; rewrites its t
 
 docs: ## regenerates what is generated from the code: docs/metrics.md and the golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --workspace --quiet
+
+manifests: ## regenerates what follows from the chart: its README, its schema's descriptions, deploy/manifests
+	@deploy/generate

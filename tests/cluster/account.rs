@@ -9,9 +9,9 @@ use crate::cluster::tool::Tool;
 use crate::cluster::wait;
 
 /// What every agent needs, with the account itself.
-pub(crate) const RIGHTS: &str = include_str!("../../deploy/rbac.yaml");
+pub(crate) const RIGHTS: &str = include_str!("../../deploy/manifests/rbac.yaml");
 /// What the proxy needs beside that.
-pub(crate) const PROXY_RIGHTS: &str = include_str!("../../deploy/rbac-proxy.yaml");
+pub(crate) const PROXY_RIGHTS: &str = include_str!("../../deploy/manifests/rbac-proxy.yaml");
 
 /// Rights as the repository has them, for an account of this name, which all their objects are called by.
 pub(crate) fn granted(rights: &str, name: &str) -> String {

@@ -142,7 +142,7 @@ fn lost(feed: Feed) -> &'static str {
     }
 }
 
-/// The rule that gives the right, as `deploy/rbac.yaml` and `deploy/rbac-proxy.yaml` have it.
+/// The rule that gives the right, as `deploy/manifests/rbac.yaml` and `rbac-proxy.yaml` have it.
 fn cluster_role(feed: Feed) -> String {
     format!(
         "bind the agent's service account (or the kubeconfig's user) to a ClusterRole with
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn manifests_grant_each_right_that_is_tried() {
-        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy");
+        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/manifests");
         let read = |name| std::fs::read_to_string(format!("{deploy}/{name}")).unwrap();
         let text = format!("{}\n{}", read("rbac.yaml"), read("rbac-proxy.yaml"));
         let lines: Vec<&str> = text.lines().map(str::trim).collect();

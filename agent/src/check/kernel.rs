@@ -8,6 +8,7 @@ use collector::cgroup::file::raise_limit;
 use collector::cgroup::mounts::{Controller, Version};
 use collector::cgroup::{Cgroup, Reader, Scope};
 use collector::faults::{Kind, ReadErrors};
+use collector::network;
 
 use super::Finding;
 use crate::config::Settings;
@@ -38,7 +39,7 @@ pub(super) fn findings(settings: &Settings) -> Vec<Finding> {
             findings.extend(counters(&reader));
             findings.push(seen(reader.cgroups()));
             findings.push(permissions(&errors));
-            findings.push(namespaces(&reader, &settings.proc));
+            findings.push(networks(&reader, &settings.proc));
             findings.push(file_limit(limit.unwrap_or(1024), reader.cgroups().len() as u64));
         }
     }
@@ -148,7 +149,7 @@ fn permissions(errors: &ReadErrors) -> Finding {
         (denied, _) => Finding::failed(
             "permissions",
             format!("{denied} cgroup files are denied"),
-            "run as root (the DaemonSet's default), or check AppArmor and SELinux",
+            "check AppArmor and SELinux (deploy/README.md), or run as root",
         ),
     }
 }
@@ -175,38 +176,33 @@ fn node_pressure(proc: &Path) -> Finding {
     }
 }
 
-/// Whether the network namespace of a process in another container can be entered for reading.
-fn namespaces(reader: &Reader, proc: &Path) -> Finding {
+/// Whether the network counters of any pod can be read, in the way in which they are read later: it takes no
+/// right over other processes, only the host's `/proc`.
+fn networks(reader: &Reader, proc: &Path) -> Finding {
     const WHAT: &str = "pod network";
-    let mut pids = Vec::new();
-    let mut of_pods = reader
-        .cgroups()
-        .iter()
-        .filter(|cgroup| matches!(cgroup.scope, Scope::Container { pod: Some(_), .. }))
-        .peekable();
-    if of_pods.peek().is_none() {
+    let pods: HashSet<_> =
+        reader.cgroups().iter().filter_map(|cgroup| cgroup.scope.pod()).collect();
+    if pods.is_empty() {
         return Finding::ok(WHAT, "no pods to try it on");
     }
-    let first = of_pods.find_map(|cgroup| {
-        reader.pids(cgroup, &mut pids).ok()?;
-        pids.iter().copied().find(|pid| *pid > 0)
-    });
-    let Some(pid) = first else {
-        return Finding::degraded(
-            WHAT,
-            "the pods' processes cannot be seen: container_network_* is lost",
-            "set hostPID: true in the DaemonSet",
-        );
+    let mut network = match network::Reader::open(proc) {
+        Ok(network) => network,
+        Err(error) => {
+            return Finding::degraded(
+                WHAT,
+                format!("cannot read {}: {error}; container_network_* is lost", proc.display()),
+                "mount the host's /proc and name it with --proc-root",
+            );
+        }
     };
-    match fs::read_link(proc.join(format!("{pid}/ns/net")))
-        .and(fs::read(proc.join(format!("{pid}/net/dev"))))
-    {
-        Ok(_) => Finding::ok(WHAT, "the pods' network namespaces can be read"),
-        Err(error) => Finding::degraded(
+    network.tick(reader, &|_| true, &mut ReadErrors::default());
+    match pods.iter().filter(|uid| network.pod(**uid).is_some()).count() {
+        0 => Finding::degraded(
             WHAT,
-            format!("/proc/{pid}/ns/net: {error}; container_network_* is lost"),
-            "give the container CAP_SYS_PTRACE and hostPID: true",
+            "of no pod with a network of its own a process can be seen: container_network_* is lost",
+            "mount the host's /proc; SELinux and hidepid may hide its files (deploy/README.md)",
         ),
+        read => Finding::ok(WHAT, format!("the counters of {read} pods can be read")),
     }
 }
 

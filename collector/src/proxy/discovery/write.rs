@@ -73,7 +73,7 @@ pub(super) async fn events(client: &Client, notices: &Outbox<Notice>, node: &str
         let Err(fault) = post(client, &notice, node).await else { continue };
         if fault.kind == Failure::Forbidden {
             warn!(
-                "no Events on Ingresses: grant create on events (events.k8s.io), as deploy/rbac-proxy.yaml does"
+                "no Events on Ingresses: grant create on events (events.k8s.io), as deploy/manifests/rbac-proxy.yaml does"
             );
             return;
         }
@@ -154,7 +154,7 @@ pub(super) async fn statuses(
             let Err(fault) = send(client, method, &path, &wanted).await else { continue };
             if fault.kind == Failure::Forbidden {
                 warn!(
-                    "no addresses in the status of Ingresses: grant patch on ingresses/status, as deploy/rbac-proxy.yaml does"
+                    "no addresses in the status of Ingresses: grant patch on ingresses/status, as deploy/manifests/rbac-proxy.yaml does"
                 );
                 return;
             }
