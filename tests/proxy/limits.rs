@@ -34,7 +34,11 @@ fn a_body_that_is_too_large_is_refused_before_or_while_it_is_read() {
     assert_eq!(proxy.ask(&known("/any", 100_000)).text(), "ok");
     assert_eq!(pod.requests(), 5);
     proxy.counts("podmeter_proxy_refused_total", &[("reason", "body_too_large")], 6.0);
-    proxy.rests();
+    // The route counts them however early they were refused.
+    let page = proxy.rests();
+    let labels = [("http_response_status_code", "413")];
+    let of_route = page.samples("http_server_request_duration_seconds_count", &labels);
+    assert_eq!(of_route.map(|sample| sample.value).sum::<f64>(), 6.0);
 }
 
 #[test]

@@ -196,7 +196,7 @@ table! {
 
     // What the proxy measured of a route, as the clients saw it.
     RouteDuration Route Histogram Seconds "http_server_request_duration_seconds" ["http_request_method", "http_response_status_code", "error_type"]
-        "Time from the head of a request until the client had taken the last byte of the answer; error_type is the status from 500 on, or why the proxy answered itself or the answer is not whole." "";
+        "Time from the head of a request until the last byte of the answer was given to the client's connection; error_type is the status from 500 on, or why the proxy answered itself or the answer is not whole." "";
     RouteActive Route Gauge None "http_server_active_requests" []
         "Requests that are not answered whole yet." "";
     RouteRequestBytes Route Counter Bytes "podmeter_http_route_request_bytes_total" []
