@@ -15,6 +15,7 @@ use crate::labels::Origin;
 use crate::pods::model::{
     Amounts, Container, Cut, Phase, Pod, Resources, Role, State, Status, Termination, Workload,
 };
+use crate::pods::startup::Startup;
 use crate::schema::{Id, Kernel, Series};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -56,6 +57,9 @@ fn pod(n: u128, name: &str, containers: Vec<Container>) -> Pod {
         containers,
         resources: None,
         overhead: Amounts::default(),
+        startup: Startup::default(),
+        revision: None,
+        claims: Vec::new(),
     }
 }
 
