@@ -50,7 +50,10 @@ pub fn stuck(pod: &Pod) -> Option<Stuck> {
     }
     let detail = match first_waiting(pod) {
         Some((container, reason)) => format!("container {} waits: {reason}", container.name),
-        None => "the kubelet has told nothing of its containers".to_owned(),
+        None if pod.containers.iter().all(|container| container.status.is_none()) => {
+            "the kubelet has told nothing of its containers".to_owned()
+        }
+        None => return None,
     };
     Some(Stuck {
         since: initialized(pod).max(scheduled),
@@ -67,14 +70,19 @@ fn named(pod: &Pod, container: &Container, scheduled: SystemTime) -> Option<Stuc
     let State::Waiting(reason) = &status.state else { return None };
     let message = status.message.as_deref().unwrap_or_default();
     let (reason, text, is_clear) = match reason.as_deref()? {
-        "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable"
-        | "SignatureValidationFailed" | "ImageInspectError" => pull(message),
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "RegistryUnavailable"
+        | "SignatureValidationFailed"
+        | "ImageInspectError" => pull(message),
         "ErrImageNeverPull" => {
             (Reason::ImagePull, image(message, "is not on the node, and its policy is Never"), true)
         }
         "InvalidImageName" => (Reason::ImageName, "the name of its image is none".to_owned(), true),
         "CreateContainerConfigError" => config(message, &pod.namespace),
-        "CreateContainerError" | "RunContainerError" | "PreCreateHookError"
+        "CreateContainerError"
+        | "RunContainerError"
+        | "PreCreateHookError"
         | "PreStartHookError" => {
             (Reason::ContainerCreate, or(text::brief(message), "the runtime refuses it"), true)
         }
@@ -97,7 +105,8 @@ fn named(pod: &Pod, container: &Container, scheduled: SystemTime) -> Option<Stuc
 /// While the kubelet pauses between two tries its message names the image only; the pod's Events know more.
 fn pull(message: &str) -> (Reason, String, bool) {
     let cause = text::pull_cause(message);
-    let sentence = format!("cannot be pulled{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default());
+    let sentence =
+        format!("cannot be pulled{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default());
     (Reason::ImagePull, image(message, &sentence), cause.is_some())
 }
 
@@ -109,9 +118,11 @@ fn image(message: &str, sentence: &str) -> String {
 fn config(message: &str, namespace: &str) -> (Reason, String, bool) {
     match text::missing(message) {
         Some(missing) => (missing.reason, missing.sentence(namespace), true),
-        None => {
-            (Reason::ContainerCreate, or(text::brief(message), "its configuration is of no use"), true)
-        }
+        None => (
+            Reason::ContainerCreate,
+            or(text::brief(message), "its configuration is of no use"),
+            true,
+        ),
     }
 }
 
@@ -133,11 +144,13 @@ fn is_at_work(pod: &Pod) -> bool {
     })
 }
 
-/// The first container that has something to wait for.
+/// The first container that waits and has not run before.
 fn first_waiting(pod: &Pod) -> Option<(&Container, &str)> {
     pod.containers.iter().filter(|container| container.role != Role::Ephemeral).find_map(|one| {
         match &one.status.as_ref()?.state {
-            State::Waiting(reason) => Some((one, reason.as_deref().unwrap_or("no reason given"))),
+            State::Waiting(reason) if reason.as_deref() != Some("CrashLoopBackOff") => {
+                Some((one, reason.as_deref().unwrap_or("no reason given")))
+            }
             _ => None,
         }
     })
@@ -154,4 +167,4 @@ fn initialized(pod: &Pod) -> SystemTime {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -103,16 +103,43 @@ pub(super) fn image(message: &str) -> Option<&str> {
 /// addresses.
 pub(super) fn pull_cause(message: &str) -> Option<&'static str> {
     const CAUSES: &[(&[&str], &str)] = &[
-        (&["toomanyrequests", "too many requests", "rate limit"], "the registry limits how often it is asked"),
+        (
+            &["toomanyrequests", "too many requests", "rate limit"],
+            "the registry limits how often it is asked",
+        ),
         (&["no space left"], "no space is left on the node"),
-        (&["no match for platform", "no matching manifest"], "there is none for this node's platform"),
+        (
+            &["no match for platform", "no matching manifest"],
+            "there is none for this node's platform",
+        ),
         (&["no such host", "server misbehaving"], "the registry's name cannot be resolved"),
         (&["x509", "certificate", "tls:"], "the registry's certificate is not trusted"),
-        (&["connection refused", "no route to host", "network is unreachable", "connection reset"], "the registry cannot be reached"),
+        (
+            &[
+                "connection refused",
+                "no route to host",
+                "network is unreachable",
+                "connection reset",
+            ],
+            "the registry cannot be reached",
+        ),
         (&["timeout", "deadline exceeded", "timed out"], "the registry does not answer in time"),
-        (&["pull access denied", "unauthorized", "authentication required", "forbidden", "insufficient_scope", "access denied", "no basic auth"],
-            "it is not there, or access is denied (see imagePullSecrets)"),
-        (&["not found", "manifest unknown", "name unknown", "does not exist"], "the registry does not have it"),
+        (
+            &[
+                "pull access denied",
+                "unauthorized",
+                "authentication required",
+                "forbidden",
+                "insufficient_scope",
+                "access denied",
+                "no basic auth",
+            ],
+            "it is not there, or access is denied (see imagePullSecrets)",
+        ),
+        (
+            &["not found", "manifest unknown", "name unknown", "does not exist"],
+            "the registry does not have it",
+        ),
     ];
     let lower = message.to_lowercase();
     CAUSES
@@ -124,9 +151,16 @@ pub(super) fn pull_cause(message: &str) -> Option<&'static str> {
 /// Whether a message about a sandbox is about its network.
 pub(super) fn is_network(message: &str) -> bool {
     let lower = message.to_lowercase();
-    ["cni", "setup network", "set up pod", "network is not ready", "network plugin", "networkplugin"]
-        .iter()
-        .any(|word| lower.contains(word))
+    [
+        "cni",
+        "setup network",
+        "set up pod",
+        "network is not ready",
+        "network plugin",
+        "networkplugin",
+    ]
+    .iter()
+    .any(|word| lower.contains(word))
 }
 
 /// A message, scrubbed and short enough for a detail: from a chain of causes the last ones, which are the

@@ -1,6 +1,7 @@
 //! The join on hand-made rows and pods: whose numbers go where, and which rules keep them honest.
 #![expect(clippy::float_cmp, reason = "values are handed on, not computed, or exact in binary")]
 
+mod states;
 mod values;
 
 use std::collections::HashMap;
@@ -84,6 +85,7 @@ struct World {
     index: Arc<Index>,
     synced: bool,
     host: host::Counters,
+    known: Known,
 }
 
 impl World {
@@ -101,6 +103,7 @@ impl World {
             index: Arc::default(),
             synced: true,
             host: host::Counters::default(),
+            known: Known::new(),
         };
         world.pods(pods);
         world
@@ -155,6 +158,7 @@ impl World {
             host: &self.host,
             interfaces: &|_| &[],
             devices: &HashMap::new(),
+            known: &self.known,
             observed: &Observed::default(),
         })
     }

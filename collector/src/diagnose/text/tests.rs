@@ -86,7 +86,10 @@ fn brief_keeps_the_innermost_causes_and_drops_ids() {
         "failed to set up sandbox container \"{id}\" network for pod \"web\": networkPlugin cni failed to set up pod \"web_shop\" network: open /run/flannel/subnet.env: no such file or directory"
     );
     assert_eq!(brief(&long), "open /run/flannel/subnet.env: no such file or directory");
-    assert_eq!(brief(&format!("rpc error: code = Unknown desc = task {id} failed")), "task … failed");
+    assert_eq!(
+        brief(&format!("rpc error: code = Unknown desc = task {id} failed")),
+        "task … failed"
+    );
 }
 
 #[test]
@@ -120,6 +123,7 @@ proptest! {
     #[test]
     fn value_of_a_password_is_never_in_what_is_left(value in "[a-zA-Z0-9]{6,20}", before in "[a-z ]{0,20}") {
         let said = brief(&format!("{before} password={value} failed"));
-        prop_assert!(!said.contains(&format!("={value}")));
+        let secret = format!("={value}");
+        prop_assert!(!said.contains(&secret));
     }
 }
