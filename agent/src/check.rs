@@ -4,6 +4,7 @@
 //! A thing is ok, degraded (something is lost, the rest works) or failed (it will not work).
 
 mod api;
+mod diagnose;
 mod kernel;
 mod proxy;
 mod report;
@@ -83,6 +84,7 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     findings.extend(kernel::findings(&settings));
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
+        findings.extend(diagnose::findings(&settings).await);
         findings.extend(listening("listen", &settings.listen, app::LISTEN).await);
         findings.extend(proxy::findings(&settings).await);
     });

@@ -12,9 +12,11 @@ pub enum Verb {
     List,
     /// Changes from a version on.
     Watch,
+    /// A new object.
+    Create,
 }
 
-/// A read request, understood.
+/// A request, understood.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) verb: Verb,
@@ -61,6 +63,7 @@ impl Route {
         let find =
             |key: &str| query.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         let verb = match name {
+            None if request.method() == http::Method::POST => Verb::Create,
             Some(_) => Verb::Get,
             None if matches!(find("watch"), Some("1" | "true")) => Verb::Watch,
             None => Verb::List,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -24,6 +24,10 @@ const MAX_CONNECTIONS: usize = 512;
 
 /// The group that a reader asks for before it follows EndpointSlices.
 const SLICES: &str = "/apis/discovery.k8s.io/v1";
+/// The one collection that clients may write to.
+const EVENTS: &str = "/apis/events.k8s.io/v1/events";
+/// Most bytes of a body.
+const MAX_BODY: usize = 64 << 10;
 
 /// Serves until it is dropped, and its connections with it.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -42,7 +46,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let shared = shared.clone();
-                async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
             });
             // A client that goes away in the middle is its own business.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -52,8 +56,8 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<Body> {
-    let Some(route) = Route::of(request) else {
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Body> {
+    let Some(route) = Route::of(&request) else {
         return group(shared, request.uri().path());
     };
     let text = |name| {
@@ -65,20 +69,21 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
         query: route.query.clone(),
         agent: text(header::USER_AGENT).to_owned(),
     });
-    if request.method() != Method::GET {
-        return status(405, "read only");
-    }
     if let Some(token) = &shared.options.token
         && text(header::AUTHORIZATION).strip_prefix("Bearer ") != Some(token)
     {
         return status(401, "Unauthorized");
     }
+    let is_create = route.verb == Verb::Create && route.collection == EVENTS;
+    if request.method() != Method::GET && !is_create {
+        return status(405, "only Events are written here");
+    }
     let fault = lock(&shared.faults).take(route.verb, &route.resource);
     match fault {
-        None => found(shared, route),
+        None => done(shared, route, request).await,
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
-            found(shared, route)
+            done(shared, route, request).await
         }
         Some(Fault::Status { code, headers, body }) => {
             let mut response = reply(code, body);
@@ -100,8 +105,39 @@ async fn answer(shared: &Arc<Shared>, request: &Request<Incoming>) -> Response<B
     }
 }
 
+async fn done(shared: &Arc<Shared>, route: Route, request: Request<Incoming>) -> Response<Body> {
+    if route.verb == Verb::Create {
+        create(shared, &route, request).await
+    } else {
+        found(shared, route)
+    }
+}
+
+/// Keeps an Event, unless it is there already or this is a dry run.
+async fn create(shared: &Arc<Shared>, route: &Route, request: Request<Incoming>) -> Response<Body> {
+    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+        return status(413, "too large");
+    };
+    let Ok(object) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
+        return status(400, "no JSON");
+    };
+    let namespace = route.namespace.as_deref().unwrap_or_default();
+    if object["metadata"]["namespace"] != namespace || object["metadata"]["name"].is_null() {
+        return status(422, "an Event needs a name and the namespace of the path");
+    }
+    let is_dry = route.parameter("dryRun") == Some("All");
+    let text = object.to_string();
+    let kept = is_dry || lock(&shared.store).create(&route.collection, object);
+    if !kept {
+        return status(409, "already exists");
+    }
+    shared.signals.send_modify(|signals| signals.writes += 1);
+    reply(201, text)
+}
+
 fn found(shared: &Arc<Shared>, route: Route) -> Response<Body> {
     match route.verb {
+        Verb::Create => status(405, "not here"),
         Verb::Get => {
             let object = lock(&shared.store).list(&route).first().cloned();
             object.map_or_else(

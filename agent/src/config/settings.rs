@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector::pods::labels;
+use collector::pods::notices::Matter;
+use collector::schema::{Id, Kernel, Series};
 use collector::{cgroup, join, sampler};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
@@ -37,6 +39,10 @@ pub struct Settings {
     pub proc: PathBuf,
     /// Who knows the pods' names.
     pub source: Source,
+    /// Whether the API server is asked why a pod is stuck.
+    pub diagnose: bool,
+    /// What Events are written about on pods.
+    pub events: Vec<Matter>,
     /// Which labels and annotations go on series.
     pub labels: labels::Settings,
     /// Series families left out.
@@ -145,6 +151,8 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
     }
     let node = node(filled(launch.node.as_ref()).or(file.node), &source, host, faults);
     let listen = listen(&launch.listen, file.listen, faults);
+    let exclude = globs("metrics.exclude", &file.metrics_exclude, faults);
+    let events = events(file.events, &exclude, faults);
     let proxy = file.proxy.checked(&node, &listen, source != Source::Standalone, faults);
     Settings {
         node,
@@ -162,8 +170,10 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         },
         proc,
         source,
+        diagnose: file.diagnose.unwrap_or(true),
+        events,
         labels,
-        exclude: globs("metrics.exclude", &file.metrics_exclude, faults),
+        exclude,
         log: LogSettings::new(&launch.log, file.log_filter, file.log_format, faults),
         proxy,
     }
@@ -262,6 +272,27 @@ fn listen(
         }
     }
     listen
+}
+
+/// What they are about is seen in series, which must not be left out then.
+fn events(matters: Vec<Matter>, exclude: &GlobSet, faults: &mut Faults) -> Vec<Matter> {
+    for matter in &matters {
+        let needs: &[Id] = match matter {
+            Matter::Stuck => &[],
+            Matter::Memory => &[Series::MemoryLimitRatio.into()],
+            Matter::Throttling => {
+                &[Id::container(Kernel::CfsPeriods), Id::container(Kernel::CfsThrottledPeriods)]
+            }
+        };
+        for name in needs.iter().map(|id| id.metric().name).filter(|name| exclude.is_match(name)) {
+            let matter = matter.as_str();
+            let text = format_args!(
+                "{matter} needs {name}, which metrics.exclude leaves out; take it out of one of them"
+            );
+            faults.add("kubernetes.events", text);
+        }
+    }
+    matters
 }
 
 fn directory(key: &str, path: Option<PathBuf>, default: &str, faults: &mut Faults) -> PathBuf {

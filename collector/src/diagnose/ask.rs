@@ -50,7 +50,7 @@ pub enum Resource {
 
 /// How asking ended. The `outcome` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+enum Outcome {
     /// With an answer.
     Ok,
     /// The ClusterRole lacks the right.
@@ -105,9 +105,7 @@ impl Resource {
 impl Outcome {
     const ALL: [Self; 3] = [Self::Ok, Self::Forbidden, Self::Failed];
 
-    /// The label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Forbidden => "forbidden",

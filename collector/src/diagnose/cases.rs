@@ -185,7 +185,8 @@ impl Cases {
         self.cases.iter().filter_map(found).collect()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.cases.is_empty()
     }
 }
