@@ -25,7 +25,7 @@ unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
 
 integration: ## the real binary against cgroup trees, a fake API server, clients and pods
-	$(CARGO) test -p agent --test watch --test cli --test allocations
+	$(CARGO) test -p agent --test watch --test cli --test stuck --test allocations
 	$(CARGO) test -p agent --test proxy -- --test-threads 8
 
 tools: build ## the proxy of the release binary between curl, nginx, haproxy, h2load, testssl, gRPC and others
