@@ -28,11 +28,11 @@ use crate::snapshot::{Contribute, Snapshot};
 const MAX_EVENTS: u32 = 100;
 /// Claims of a pod that are looked at.
 const MAX_CLAIMS: usize = 8;
-/// VolumeAttachments asked for at once: with their managed fields some 2 KiB each.
+/// `VolumeAttachments` asked for at once: with their managed fields some 2 KiB each.
 const PAGE: u32 = 200;
 /// Pages that are asked for: 20,000 volumes.
 const MAX_PAGES: usize = 100;
-/// How long a list of VolumeAttachments serves all stuck pods.
+/// How long a list of `VolumeAttachments` serves all stuck pods.
 const FRESH: Duration = Duration::from_secs(30);
 /// How long a refusal for want of a right is taken to hold.
 const REFUSED: Duration = Duration::from_secs(300);
@@ -53,7 +53,7 @@ pub enum Resource {
 enum Outcome {
     /// With an answer.
     Ok,
-    /// The ClusterRole lacks the right.
+    /// The `ClusterRole` lacks the right.
     Forbidden,
     /// Anything else.
     Failed,

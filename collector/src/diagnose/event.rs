@@ -32,7 +32,8 @@ pub(super) struct Event {
     metadata: Lax<Metadata>,
     reason: Text,
     message: Text<MAX_MESSAGE>,
-    event_time: Text,
+    #[serde(rename = "eventTime")]
+    time: Text,
     first_timestamp: Text,
     last_timestamp: Text,
     series: Lax<Series>,
@@ -54,19 +55,19 @@ pub(super) struct Evidence {
 
 impl Event {
     /// When it was last told.
-    fn time(&self) -> Option<SystemTime> {
+    fn last(&self) -> Option<SystemTime> {
         let observed = self.series.0.as_ref().and_then(|series| series.last_observed_time.time());
         let created = || self.metadata.0.as_ref()?.creation_timestamp.time();
         observed
             .or_else(|| self.last_timestamp.time())
-            .or_else(|| self.event_time.time())
+            .or_else(|| self.time.time())
             .or_else(|| self.first_timestamp.time())
             .or_else(created)
     }
 
     /// Events of the same second are told apart by their names, which end in a time in nanoseconds.
     fn order(&self) -> (Option<SystemTime>, &str) {
-        (self.time(), self.metadata.0.as_ref().map_or("", |metadata| metadata.name.as_str()))
+        (self.last(), self.metadata.0.as_ref().map_or("", |metadata| metadata.name.as_str()))
     }
 }
 
@@ -102,7 +103,7 @@ pub(super) fn verdict(events: &[Event], namespace: &str) -> Option<Evidence> {
             }
             Said::Problem(_, evidence) if is_attached && is_attach(&evidence) => {}
             Said::Problem(rank, evidence) => {
-                let time = event.time();
+                let time = event.last();
                 let is_over = newest.zip(time).is_some_and(|(newest, time): (SystemTime, _)| {
                     newest.duration_since(time).is_ok_and(|apart| apart > WINDOW)
                 });

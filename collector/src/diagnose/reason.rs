@@ -34,7 +34,7 @@ reasons! {
     AttachedElsewhere "volume_attached_elsewhere" "A volume is attached to another node.";
     Attach "volume_attach" "A volume cannot be attached to this node.";
     Mount "volume_mount" "A volume cannot be mounted, or its claim is of no use.";
-    ConfigMapMissing "config_map_missing" "A ConfigMap, or a key of one, is not there.";
+    ConfigMapMissing "config_map_missing" "A `ConfigMap`, or a key of one, is not there.";
     SecretMissing "secret_missing" "A Secret, or a key of one, is not there.";
     ImagePull "image_pull" "An image cannot be pulled.";
     ImagePulling "image_pulling" "An image is being pulled and that takes long.";

@@ -16,7 +16,7 @@ const MAX_CAUSE: usize = 110;
 /// Keys whose values are taken out.
 const SECRETS: [&str; 7] = ["pass", "secret", "token", "key", "sig", "cred", "auth"];
 
-/// A ConfigMap or a Secret, or a key of one, that is not there.
+/// A `ConfigMap` or a Secret, or a key of one, that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Missing<'a> {
     pub(super) reason: Reason,

@@ -9,7 +9,7 @@ use crate::api::lax::{Flag, Lax, List, Text, Texts};
 use crate::api::object::Metadata;
 use crate::pods::model::Claim;
 
-/// A PersistentVolumeClaim.
+/// A `PersistentVolumeClaim`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ClaimObject {
@@ -30,7 +30,7 @@ struct ClaimStatus {
     phase: Text,
 }
 
-/// A list of VolumeAttachments, one page.
+/// A list of `VolumeAttachments`, one page.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Attachments {
@@ -73,7 +73,7 @@ struct AttachmentStatus {
     attached: Flag,
 }
 
-/// What is kept of a VolumeAttachment.
+/// What is kept of a `VolumeAttachment`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attachment {
     pub(super) volume: Arc<str>,

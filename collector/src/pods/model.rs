@@ -75,7 +75,7 @@ pub struct Workload {
     pub name: Arc<str>,
 }
 
-/// A volume of a pod that a PersistentVolumeClaim stands for.
+/// A volume of a pod that a `PersistentVolumeClaim` stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// Its name in the pod's spec.

@@ -169,15 +169,7 @@ impl Notices {
                 Ok(()) if std::mem::take(&mut in_trouble) => {
                     info!("Events are written on pods again");
                 }
-                Err(fault) if !std::mem::replace(&mut in_trouble, true) => match fault.kind {
-                    Failure::Forbidden => warn!(
-                        "no Events on pods: grant create on events (events.k8s.io), as deploy/rbac-events.yaml does, or take them out of kubernetes.events"
-                    ),
-                    _ => warn!(
-                        cause = fault.cause,
-                        "an Event could not be written; further failures are not logged"
-                    ),
-                },
+                Err(fault) if !std::mem::replace(&mut in_trouble, true) => complain(&fault),
                 Ok(()) | Err(_) => {}
             }
         }
@@ -185,6 +177,19 @@ impl Notices {
 
     fn count(&self, matter: Matter, outcome: Outcome) {
         self.0.counts[matter as usize][outcome as usize].fetch_add(1, Relaxed);
+    }
+}
+
+fn complain(fault: &Fault) {
+    if fault.kind == Failure::Forbidden {
+        warn!(
+            "no Events on pods: grant create on events (events.k8s.io), as deploy/rbac-events.yaml does, or take them out of kubernetes.events"
+        );
+    } else {
+        warn!(
+            cause = fault.cause,
+            "an Event could not be written; further failures are not logged"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 //! Pure and total: any object gives a pod or the reason why not.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::Arc;
 
 use super::labels::Rules;
@@ -11,7 +12,7 @@ use super::model::{
 };
 use super::object::{
     Condition, ContainerSpec, ContainerState, ContainerStatus, Ephemeral, NodeObject, PodObject,
-    PodStatus, Terminated, Volume,
+    PodSpec, PodStatus, Terminated, Volume,
 };
 use super::startup::{Readiness, Startup};
 use super::{resources, workload};
@@ -44,7 +45,7 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
     let (Some(name), Some(namespace)) = (metadata.name.0, metadata.namespace.0) else {
         return Err(Skipped::NoName);
     };
-    let spec = object.spec.into_inner();
+    let mut spec = object.spec.into_inner();
     if !spec.node_name.is(node) {
         return Err(Skipped::OtherNode);
     }
@@ -55,15 +56,7 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
     let is_ready = ready.and_then(truth);
     let scheduled = condition(&status.conditions, "PodScheduled")
         .filter(|condition| truth(condition) == Some(true));
-    let mut containers = Vec::with_capacity(spec.containers.0.len() + spec.init_containers.0.len());
-    containers.extend(listed(spec.init_containers, Role::Init, &status.init_container_statuses));
-    containers.extend(listed(spec.containers, Role::Regular, &status.container_statuses));
-    containers.extend(listed(
-        spec.ephemeral_containers,
-        Role::Ephemeral,
-        &status.ephemeral_container_statuses,
-    ));
-    unique(&mut containers);
+    let containers = containers(&mut spec, &status);
     let phase = phase(&status);
     let scheduled = scheduled.and_then(|scheduled| scheduled.last_transition_time.time());
     let ready_changed = ready.and_then(|ready| ready.last_transition_time.time());
@@ -104,6 +97,18 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
         resources: spec.resources.0.as_ref().map(Resources::read),
         overhead: Amounts::read(&spec.overhead),
     })
+}
+
+/// All containers of the spec, each with its status.
+fn containers(spec: &mut PodSpec, status: &PodStatus) -> Vec<Container> {
+    let (init, regular) = (take(&mut spec.init_containers), take(&mut spec.containers));
+    let ephemeral = take(&mut spec.ephemeral_containers);
+    let mut containers = Vec::with_capacity(regular.0.len() + init.0.len());
+    containers.extend(listed(init, Role::Init, &status.init_container_statuses));
+    containers.extend(listed(regular, Role::Regular, &status.container_statuses));
+    containers.extend(listed(ephemeral, Role::Ephemeral, &status.ephemeral_container_statuses));
+    unique(&mut containers);
+    containers
 }
 
 /// The volumes that are claims.

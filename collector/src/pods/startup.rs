@@ -103,12 +103,12 @@ mod tests {
     use super::*;
     use crate::pods::model::{Resources, Status};
 
-    fn at(seconds: u64) -> Option<SystemTime> {
-        Some(UNIX_EPOCH + Duration::from_secs(seconds))
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
     }
 
     fn container(started: u64, restarts: u32) -> Container {
-        let state = State::Running(at(started));
+        let state = State::Running(Some(at(started)));
         Container {
             name: "main".into(),
             role: Role::Regular,
@@ -122,9 +122,9 @@ mod tests {
         let seen = Readiness {
             phase: Phase::Running,
             is_ready: ready,
-            changed: at(changed),
-            scheduled: at(100),
-            started: at(101),
+            changed: Some(at(changed)),
+            scheduled: Some(at(100)),
+            started: Some(at(101)),
             containers: &[container],
         };
         assert_eq!(Startup::at_first_sight(&seen), expected);

@@ -17,8 +17,8 @@ fn stuck(snapshot: &Snapshot) -> Option<(f64, Vec<String>)> {
     only(snapshot, Series::PodStuck, &["reason", "detail"])
 }
 
-fn said(seconds: f64, reason: &str, detail: &str) -> Option<(f64, Vec<String>)> {
-    Some((seconds, vec![reason.to_owned(), detail.to_owned()]))
+fn said(seconds: f64, reason: &str, detail: &str) -> (f64, Vec<String>) {
+    (seconds, vec![reason.to_owned(), detail.to_owned()])
 }
 
 /// The pods are scheduled at 100 s; a tick takes 10 s.
@@ -33,15 +33,15 @@ fn stuck_pod_has_a_series_as_long_as_it_is_stuck() {
     let mut world = World::new(vec![pod.clone()]);
     assert_eq!(stuck(&at(&mut world, 110)), None);
     let unknown = said(20.0, "unknown", "container main waits: ContainerCreating");
-    assert_eq!(stuck(&at(&mut world, 120)), unknown);
+    assert_eq!(stuck(&at(&mut world, 120)), Some(unknown));
 
     world.known.insert(pod.uid, Diagnosis::new(Reason::Network, "cni says no"));
-    assert_eq!(stuck(&at(&mut world, 130)), said(30.0, "network", "cni says no"));
+    assert_eq!(stuck(&at(&mut world, 130)), Some(said(30.0, "network", "cni says no")));
 
     // Its status says all now, so what was asked before does not count any more.
     world.pods(vec![waiting("CreateContainerConfigError", "secret \"db\" not found")]);
     let missing = said(40.0, "secret_missing", "container main: Secret shop/db does not exist");
-    assert_eq!(stuck(&at(&mut world, 140)), missing);
+    assert_eq!(stuck(&at(&mut world, 140)), Some(missing));
     world.pods(vec![]);
     assert_eq!(stuck(&at(&mut world, 150)), None);
 }
