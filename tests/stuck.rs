@@ -14,7 +14,7 @@ mod page;
 mod podmeter;
 
 use agent::apiserver::{Fault, On, Verb};
-use node::{Node, event, pod, uid};
+use node::{Node, event, logged, pod, said, uid};
 use serde_json::{Value, json};
 
 const ATTACH: &str = "Multi-Attach error for volume \"pvc-1\" Volume is already exclusively attached to one node and can't be attached to another";
@@ -57,8 +57,8 @@ fn image_that_cannot_be_pulled_is_named_with_the_cause() {
         &waiting("ImagePullBackOff", "Back-off pulling image \"nope:1\""),
     ));
     let agent = node.agent("");
-    let said = node.said(&agent, 1, "image_pull", "does not have it");
-    assert_eq!(said, "image nope:1 cannot be pulled: the registry does not have it");
+    let line = said(&agent, 1, "image_pull", "does not have it");
+    assert_eq!(line, "image nope:1 cannot be pulled: the registry does not have it");
     assert!(node.asked("volumeattachments").is_empty(), "of an image no volume is asked");
 }
 
@@ -74,10 +74,10 @@ fn missing_config_map_and_secret_are_named() {
         &waiting("CreateContainerConfigError", "secret \"db\" not found"),
     ));
     let agent = node.agent("");
-    let said = node.said(&agent, 1, "config_map_missing", "");
-    assert_eq!(said, "volume config: ConfigMap shop/app does not exist");
-    let said = node.said(&agent, 2, "secret_missing", "");
-    assert_eq!(said, "container main: Secret shop/db does not exist");
+    let line = said(&agent, 1, "config_map_missing", "");
+    assert_eq!(line, "volume config: ConfigMap shop/app does not exist");
+    let line = said(&agent, 2, "secret_missing", "");
+    assert_eq!(line, "container main: Secret shop/db does not exist");
     let events = node.asked("events");
     let selector = format!("involvedObject.uid={}", uid(1));
     assert!(
@@ -100,11 +100,11 @@ fn volume_that_another_node_has_is_told_with_the_node() {
     node.server.apply(pod(2, &spec, &creating()));
     let agent = node.agent("");
     for number in [1, 2] {
-        let said = node.said(&agent, number, "volume_attached_elsewhere", "");
-        assert_eq!(said, "volume data (claim shop/data, pvc-1) is attached to node n2");
+        let line = said(&agent, number, "volume_attached_elsewhere", "");
+        assert_eq!(line, "volume data (claim shop/data, pvc-1) is attached to node n2");
     }
     assert_eq!(node.asked("volumeattachments").len(), 1, "one list serves all pods");
-    let warned = node.logged(&agent, "a pod gets no containers");
+    let warned = logged(&agent, "a pod gets no containers");
     assert_eq!(warned.len(), 2, "one line a pod: {warned:?}");
 
     // It goes on: the series ends, and the log says so once.
@@ -113,7 +113,7 @@ fn volume_that_another_node_has_is_told_with_the_node() {
         page.samples("podmeter_pod_stuck_seconds", &[("pod", "web-1")]).next().is_none()
     });
     podmeter::until("the line", || {
-        (node.logged(&agent, "a pod is no longer stuck").len() == 1).then_some(())
+        (logged(&agent, "a pod is no longer stuck").len() == 1).then_some(())
     });
 }
 
@@ -123,7 +123,7 @@ fn shared_volume_is_in_nobodys_way() {
     let spec = claimed(&node, "ReadWriteMany");
     node.server.apply(pod(1, &spec, &creating()));
     let agent = node.agent("");
-    node.said(&agent, 1, "unknown", "container main waits: ContainerCreating");
+    said(&agent, 1, "unknown", "container main waits: ContainerCreating");
     podmeter::until("the claim", || {
         (!node.asked("persistentvolumeclaims").is_empty()).then_some(())
     });
@@ -136,8 +136,8 @@ fn network_that_cannot_be_set_up_is_told() {
     node.server.apply(event(1, 5, "FailedCreatePodSandBox", SANDBOX));
     node.server.apply(pod(1, &json!({}), &creating()));
     let agent = node.agent("");
-    let said = node.said(&agent, 1, "network", "");
-    assert!(said.ends_with("plugin type=\"calico\" failed (add): Unauthorized"), "{said}");
+    let line = said(&agent, 1, "network", "");
+    assert!(line.ends_with("plugin type=\"calico\" failed (add): Unauthorized"), "{line}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn nothing_is_asked_while_no_pod_is_stuck() {
     // One whose status says all is stuck and needs no question.
     node.server.apply(pod(2, &spec, &waiting("InvalidImageName", "")));
     let agent = node.agent("");
-    node.said(&agent, 2, "image_name", "");
+    said(&agent, 2, "image_name", "");
     assert!(
         !agent.fresh().samples("podmeter_pod_stuck_seconds", &[("pod", "web-1")]).any(|_| true)
     );
@@ -164,7 +164,7 @@ fn nothing_is_asked_where_it_is_switched_off() {
     node.server.apply(event(1, 5, "FailedCreatePodSandBox", SANDBOX));
     node.server.apply(pod(1, &json!({}), &creating()));
     let agent = node.agent("kubernetes: {diagnose: false}");
-    node.said(&agent, 1, "unknown", "container main waits: ContainerCreating");
+    said(&agent, 1, "unknown", "container main waits: ContainerCreating");
     let page = agent.fresh();
     assert!(node.asked("events").is_empty());
     assert!(!page.samples("podmeter_diagnose_requests_total", &[]).any(|_| true));
@@ -181,12 +181,12 @@ fn missing_rights_are_told_once_with_the_fix_and_the_status_has_to_do() {
     node.server.apply(pod(2, &spec, &creating()));
     let agent = node.agent("");
     for number in [1, 2] {
-        node.said(&agent, number, "unknown", "container main waits: ContainerCreating");
+        said(&agent, number, "unknown", "container main waits: ContainerCreating");
     }
     podmeter::until("both lines", || {
-        (node.logged(&agent, "a pod gets no containers").len() == 2).then_some(())
+        (logged(&agent, "a pod gets no containers").len() == 2).then_some(())
     });
-    let told = node.logged(&agent, "grant ");
+    let told = logged(&agent, "grant ");
     assert_eq!(told.len(), 2, "one for Events, one for claims: {told:?}");
     assert!(told[0].contains("grant list on events"), "{told:?}");
     assert_eq!((node.asked("events").len(), node.asked("persistentvolumeclaims").len()), (1, 1));
@@ -202,7 +202,7 @@ fn api_server_that_fails_leaves_the_status_and_is_asked_again() {
     node.server.apply(event(1, 5, "FailedCreatePodSandBox", SANDBOX));
     node.server.apply(pod(1, &json!({}), &creating()));
     let agent = node.agent("");
-    node.said(&agent, 1, "network", "");
+    said(&agent, 1, "network", "");
     let page = agent.fresh();
     let failed = [("resource", "events"), ("outcome", "failed")];
     assert_eq!(page.value("podmeter_diagnose_requests_total", &failed), Some(1.0));
@@ -264,7 +264,7 @@ fn no_event_is_written_unasked_and_a_missing_right_is_told_once() {
     let missing = waiting("CreateContainerConfigError", "secret \"db\" not found");
     (1..=3).for_each(|number| node.server.apply(pod(number, &json!({}), &missing)));
     let silent = node.agent("");
-    node.said(&silent, 3, "secret_missing", "");
+    said(&silent, 3, "secret_missing", "");
     assert!(node.server.written().is_empty() && node.asked("events").is_empty());
     drop(silent);
 
@@ -274,7 +274,7 @@ fn no_event_is_written_unasked_and_a_missing_right_is_told_once() {
     let _ = agent.page_with("three refusals", |page| {
         page.value("podmeter_pod_events_total", &forbidden) == Some(3.0)
     });
-    let told = node.logged(&agent, "grant create on events");
+    let told = logged(&agent, "grant create on events");
     assert_eq!(told.len(), 1, "{told:?}");
 }
 
@@ -290,10 +290,10 @@ fn container_near_its_memory_limit_gets_an_event_with_the_amounts() {
     podmeter::until("the Event", || (!node.server.written().is_empty()).then_some(()));
     let written = node.server.written();
     assert_eq!((written.len(), &written[0]["reason"]), (1, &json!("NearMemoryLimit")));
-    let note = written[0]["note"].as_str().unwrap();
+    let said = written[0]["note"].as_str().unwrap();
     assert!(
-        note.starts_with("container main is near its memory limit: 95 MiB of 100 MiB, 95 % since "),
-        "{note}"
+        said.starts_with("container main is near its memory limit: 95 MiB of 100 MiB, 95 % since "),
+        "{said}"
     );
     drop(agent);
 }

@@ -82,28 +82,28 @@ impl Node {
         Agent::start(&[cgroups.as_slice(), api.as_slice()].concat())
     }
 
-    /// Waits until the pod is said to be stuck for this reason, with a detail that has `part` in it; the detail.
-    pub(crate) fn said(&self, agent: &Agent, number: u32, reason: &str, part: &str) -> String {
-        let name = format!("web-{number}");
-        let labels = [("pod", name.as_str()), ("reason", reason)];
-        until(&format!("{name} is stuck for {reason}: {part}"), || {
-            let page = agent.scrape();
-            let found = page.samples("podmeter_pod_stuck_seconds", &labels).next()?;
-            assert!(found.value > 1_000.0, "{found:?}");
-            Some(found.labels["detail"].clone()).filter(|detail| detail.contains(part))
-        })
-    }
-
     /// Requests for a resource so far.
     pub(crate) fn asked(&self, resource: &str) -> Vec<Seen> {
         let is_of = |seen: &Seen| seen.path.split('/').any(|part| part == resource);
         self.server.requests().into_iter().filter(is_of).collect()
     }
+}
 
-    /// Lines of the agent's log with this text.
-    pub(crate) fn logged(&self, agent: &Agent, text: &str) -> Vec<String> {
-        agent.log().into_iter().filter(|line| line.contains(text)).collect()
-    }
+/// Waits until the pod is said to be stuck for this reason, with a detail that has `part` in it; the detail.
+pub(crate) fn said(agent: &Agent, number: u32, reason: &str, part: &str) -> String {
+    let name = format!("web-{number}");
+    let labels = [("pod", name.as_str()), ("reason", reason)];
+    until(&format!("{name} is stuck for {reason}: {part}"), || {
+        let page = agent.scrape();
+        let found = page.samples("podmeter_pod_stuck_seconds", &labels).next()?;
+        assert!(found.value > 1_000.0, "{found:?}");
+        Some(found.labels["detail"].clone()).filter(|detail| detail.contains(part))
+    })
+}
+
+/// Lines of the agent's log with this text.
+pub(crate) fn logged(agent: &Agent, text: &str) -> Vec<String> {
+    agent.log().into_iter().filter(|line| line.contains(text)).collect()
 }
 
 /// A v1 hierarchy with one container that has 95 MiB of 100 MiB in anonymous memory.

@@ -38,7 +38,9 @@ impl Memory {
         let mut before = std::mem::take(&mut self.0);
         let now = snapshot.taken();
         let mut found = Vec::new();
-        for point in snapshot.points(Series::MemoryLimitRatio.into()).iter().filter(is_near) {
+        for point in
+            snapshot.points(Series::MemoryLimitRatio.into()).iter().filter(|point| is_near(point))
+        {
             let entity = &snapshot.entities()[point.entity as usize];
             let key = key(&entity.labels);
             let fresh = || Near {
@@ -63,7 +65,7 @@ impl Memory {
     }
 }
 
-fn is_near(point: &&Point) -> bool {
+fn is_near(point: &Point) -> bool {
     let basis = point.extra.as_ref().and_then(|extra| extra.value("basis"));
     basis == Some("unreclaimable") && point.value > NEAR
 }
