@@ -189,7 +189,7 @@ impl Registry {
             Action::Forward(backends) => {
                 backends.iter().filter_map(|(key, _)| state.services.get(key).cloned()).collect()
             }
-            Action::Redirect(_) => Vec::new(),
+            Action::Redirect(_) | Action::Refuse => Vec::new(),
         };
         LiveRoute {
             stats: self.stats.route(route),

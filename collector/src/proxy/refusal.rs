@@ -31,6 +31,7 @@ reasons! {
     Upgrade "upgrade" BAD_REQUEST "A request that asks for another protocol may not have a body.";
     Expectation "expectation" EXPECTATION_FAILED "Only 100-continue can be expected.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is larger than this route allows.";
+    Guarded "guarded" FORBIDDEN "The Ingress of this path asks for a protection that is not supported here.";
     Misdirected "misdirected" MISDIRECTED_REQUEST "The TLS connection was made for another host.";
     // What is too slow or too much.
     HeadTimeout "head_timeout" REQUEST_TIMEOUT "The request's head did not arrive in time.";

@@ -87,6 +87,8 @@ pub enum Action {
     Forward(Vec<(ServiceKey, u32)>),
     /// Back to the client with a `Location`.
     Redirect(Redirect),
+    /// Nowhere: what it asks for to be kept safe cannot be done here, and without that nobody gets through.
+    Refuse,
 }
 
 /// A redirect; what is `None` stays as the request has it.

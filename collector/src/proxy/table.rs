@@ -112,7 +112,7 @@ impl Table {
     pub fn services(&self) -> BTreeSet<ServiceKey> {
         let named = self.routes.iter().filter_map(|route| match &route.action {
             Action::Forward(backends) => Some(backends),
-            Action::Redirect(_) => None,
+            Action::Redirect(_) | Action::Refuse => None,
         });
         named.flatten().map(|(service, _)| service.clone()).collect()
     }

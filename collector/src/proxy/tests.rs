@@ -4,7 +4,9 @@ mod pod;
 mod running;
 
 use pod::Pod;
-use running::{Running, request};
+use running::{Running, request, route};
+
+use super::route::Action;
 
 #[test]
 fn requests_go_to_the_pod_and_answers_come_back_over_one_kept_connection() {
@@ -86,6 +88,22 @@ fn no_route_and_no_pod_say_so_themselves() {
     let answer = proxy.connect().ask(&request("GET", "/").text());
     assert_eq!((answer.status, answer.header("podmeter-reason")), (503, Some("no_endpoint")));
     assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn what_is_to_be_kept_safe_is_refused_where_a_wider_path_would_let_it_through() {
+    let pod = Pod::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let proxy = Running::start(&[&pod]);
+    let mut admin = route("/admin");
+    (admin.action, admin.https_only) = (Action::Refuse, true);
+    proxy.routes(vec![route("/"), admin]);
+    let mut client = proxy.connect();
+    for (path, status, reason) in
+        [("/admin/users", 403, Some("guarded")), ("/administer", 204, None), ("/", 204, None)]
+    {
+        let answer = client.ask(&request("GET", path).text());
+        assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ reasons! {
     BadAnnotation "bad_annotation" "An annotation's value is not understood.";
     UnknownAnnotation "unknown_annotation" "An annotation in our domain is not known.";
     Unsupported "unsupported_annotation" "An annotation for nginx changes routing and is not supported.";
-    Guarded "guard_not_supported" "An annotation for nginx restricts access and is not supported: nothing is served.";
+    Guarded "guard_not_supported" "An annotation for nginx restricts access and is not supported: requests are refused.";
     TooMany "too_many" "More rules, Secrets or Services than are kept.";
     CertificateMissing "certificate_missing" "The Secret is not there.";
     CertificateMalformed "certificate_malformed" "The Secret holds no certificate and key.";

@@ -4,6 +4,7 @@
 //! whether what was good before stays in force in [`super::routes`].
 
 mod annotation;
+mod path;
 mod value;
 
 use std::net::IpAddr;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use annotation::{Options, Redirect};
+pub(super) use path::MAX_PATH;
 
 use super::fault::{Reason, Report};
 use super::name::Name;
@@ -21,8 +23,6 @@ use crate::api::lax::{Lax, List};
 use crate::proxy::route::{Action, Fault, Host, Origin, Path, Route, Source};
 use crate::proxy::service::ServiceKey;
 
-/// Bytes of a path.
-pub(super) const MAX_PATH: usize = 1_024;
 /// Routes of one Ingress.
 const MAX_ROUTES: usize = 1_024;
 /// Where an Ingress named its class before there was a field for it.
@@ -39,7 +39,7 @@ pub(super) struct Ingress {
     pub(super) routes: Vec<Route>,
     pub(super) tls: Vec<Tls>,
     pub(super) faults: Vec<Fault>,
-    /// It asks for something that it must not be served without.
+    /// It asks for something that it must not be served without: what was good before must go, too.
     pub(super) refused: bool,
     /// Addresses in its status.
     pub(super) published: Vec<Arc<str>>,
@@ -86,10 +86,11 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
         );
     }
     let default =
-        spec.default_backend.0.and_then(|backend| reader.backend(backend, "defaultBackend"));
+        spec.default_backend.0.and_then(|backend| reader.action(backend, "defaultBackend"));
     reader.rules(spec.rules, default.as_ref());
     let Reader { mut routes, report, .. } = reader;
-    if options.refused {
+    // Its rules would otherwise take all of the main one's requests.
+    if options.is_canary {
         routes.clear();
     }
     Some(Ingress {
@@ -98,9 +99,9 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
         created: metadata.creation_timestamp.time(),
         classes: classes.collect(),
         routes,
-        tls: if options.refused { Vec::new() } else { tls },
+        tls: if options.is_canary { Vec::new() } else { tls },
         faults: report.faults,
-        refused: options.refused,
+        refused: options.is_canary || options.is_guarded,
         published: published(object.status.into_inner().load_balancer),
     })
 }
@@ -147,7 +148,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn rules(&mut self, rules: List<RuleObject>, default: Option<&ServiceKey>) {
+    fn rules(&mut self, rules: List<RuleObject>, default: Option<&Action>) {
         if rules.1 > 0 {
             self.report.add(
                 Reason::TooMany,
@@ -162,7 +163,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rule(&mut self, rule: RuleObject, default: Option<&ServiceKey>) {
+    fn rule(&mut self, rule: RuleObject, default: Option<&Action>) {
         let text = rule.host.as_str();
         let host = match value::host(text) {
             Ok(host) => host,
@@ -193,7 +194,8 @@ impl Reader<'_> {
     }
 
     fn path(&mut self, host: &Host, entry: PathObject) {
-        let path = match path(&entry, self.options.regex) {
+        let read = if self.options.is_guarded { path::guarded } else { path::read };
+        let path = match read(&entry, self.options.regex) {
             Ok(path) => path,
             Err(why) => {
                 let shown: String = entry.path.as_str().chars().take(80).collect();
@@ -201,9 +203,26 @@ impl Reader<'_> {
             }
         };
         let place = format!("path {:?}", path.template());
-        if let Some(key) = self.backend(entry.backend.into_inner(), &place) {
-            self.push(host.clone(), path, key);
+        if let Some(action) = self.action(entry.backend.into_inner(), &place) {
+            self.push(host.clone(), path, action);
         }
+    }
+
+    /// What is done with the requests for this backend.
+    fn action(&mut self, backend: BackendObject, place: &str) -> Option<Action> {
+        // Whatever it names: a neighbour's wider path would let them in otherwise.
+        if self.options.is_guarded {
+            return Some(Action::Refuse);
+        }
+        let service = self.backend(backend, place)?;
+        Some(Action::Forward(match &self.options.canary {
+            Some(((name, port), weight)) => {
+                let other =
+                    ServiceKey { name: name.clone(), port: port.clone(), ..service.clone() };
+                vec![(service, 100 - weight), (other, *weight)]
+            }
+            None => vec![(service, 1)],
+        }))
     }
 
     fn backend(&mut self, backend: BackendObject, place: &str) -> Option<ServiceKey> {
@@ -230,7 +249,7 @@ impl Reader<'_> {
         Some(name.with(port))
     }
 
-    fn push(&mut self, host: Host, path: Path, service: ServiceKey) {
+    fn push(&mut self, host: Host, path: Path, action: Action) {
         if self.routes.len() >= MAX_ROUTES {
             if !std::mem::replace(&mut self.is_full, true) {
                 let sentence =
@@ -239,22 +258,14 @@ impl Reader<'_> {
             }
             return;
         }
-        let Options { rewrite, affinity, bounds, request, response, canary, .. } = self.options;
-        let forward = match canary {
-            Some(((name, port), weight)) => {
-                let other =
-                    ServiceKey { name: name.clone(), port: port.clone(), ..service.clone() };
-                vec![(service, 100 - weight), (other, *weight)]
-            }
-            None => vec![(service, 1)],
-        };
+        let Options { rewrite, affinity, bounds, request, response, .. } = self.options;
         self.routes.push(Route {
             origin: self.report.origin.clone(),
             https_only: self.is_https_only(&host),
             host,
             path,
             conditions: Vec::new(),
-            action: Action::Forward(forward),
+            action,
             rewrite: rewrite.clone(),
             request: request.clone(),
             response: response.clone(),
@@ -280,36 +291,6 @@ impl Reader<'_> {
     }
 }
 
-fn path(entry: &PathObject, regex: bool) -> Result<Path, String> {
-    let text = entry.path.as_str();
-    let kind = entry.path_type.as_str();
-    let is_specific = matches!(kind, "ImplementationSpecific" | "");
-    let text = if text.is_empty() && is_specific { "/" } else { text };
-    if text.len() > MAX_PATH {
-        return Err(format!("is longer than {MAX_PATH} bytes"));
-    }
-    let is_regex = regex && is_specific;
-    let is_absolute = text.starts_with('/') || (is_regex && text.starts_with('^'));
-    if !is_absolute {
-        return Err("does not begin with \"/\"".to_owned());
-    }
-    if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
-        return Err("has a space or a control character; write it percent-encoded".to_owned());
-    }
-    // Paths are compared as they came and without the query.
-    if !is_regex && text.contains(['?', '#']) {
-        return Err("has a query or fragment, which no path has".to_owned());
-    }
-    let text = text.into();
-    match kind {
-        "Exact" => Ok(Path::Exact(text)),
-        "Prefix" => Ok(Path::Prefix(text)),
-        _ if is_regex => Ok(Path::Regex(text)),
-        _ if is_specific => Ok(Path::Prefix(text)),
-        _ => Err(format!("has pathType {kind:?}; write Exact, Prefix or ImplementationSpecific")),
-    }
-}
-
 /// An address in a status, as the API writes it.
 pub(super) fn address(text: &str) -> serde_json::Value {
     match text.parse::<IpAddr>() {
@@ -322,7 +303,7 @@ pub(super) fn address(text: &str) -> serde_json::Value {
 pub(super) fn services(route: &Route) -> impl Iterator<Item = &ServiceKey> {
     let all = match &route.action {
         Action::Forward(services) => services.as_slice(),
-        Action::Redirect(_) => &[],
+        Action::Redirect(_) | Action::Refuse => &[],
     };
     all.iter().map(|(key, _)| key)
 }

@@ -202,9 +202,10 @@ impl Attempts<'_> {
         let (wait, late) = self.within(self.bounds.connect, Failure::ConnectTimeout);
         let began = Instant::now();
         let way = if self.is_shared(backend) {
-            connector.shared(backend, wait, &worker.links).await.map(|sender| {
-                Way::Shared(backend.shared(worker.index).keep(sender))
-            })
+            connector
+                .shared(backend, wait, &worker.links)
+                .await
+                .map(|sender| Way::Shared(backend.shared(worker.index).keep(sender)))
         } else {
             connector.link(backend, wait).await.map(Way::Link)
         };

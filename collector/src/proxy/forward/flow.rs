@@ -99,6 +99,10 @@ impl Flow {
         };
         let worker = &self.connection.worker;
         let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
+        if self.route().action == Action::Refuse {
+            let lost = Lost::Refused(Refusal::Guarded);
+            return Err(Box::new(self.lost(&lost, &mut whole, None)));
+        }
         if let Some(mut answer) = self.redirect(&opened) {
             whole.answered(answer.status(), Duration::ZERO);
             whole.finish();
@@ -168,7 +172,7 @@ impl Flow {
                 &secure
             }
             Action::Redirect(redirect) => redirect,
-            Action::Forward(_) => return None,
+            Action::Forward(_) | Action::Refuse => return None,
         };
         let scheme = if is_secure { "https" } else { "http" };
         let host = self.sorted.authority.to_str().unwrap_or(&self.sorted.host);
@@ -187,7 +191,7 @@ impl Flow {
                 services.get(table::weighted(weights, fastrand::u32(..))?)
             }
             Action::Forward(_) => services.first(),
-            Action::Redirect(_) => None,
+            Action::Redirect(_) | Action::Refuse => None,
         }
     }
 

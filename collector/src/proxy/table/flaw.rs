@@ -89,7 +89,7 @@ pub(super) fn check(route: &Route) -> Result<(), Flaw> {
             let sentence = "no backend has a weight above 0; name one that gets the requests";
             return flaw(Reason::Backends, sentence.to_owned());
         }
-        Action::Forward(_) => {}
+        Action::Forward(_) | Action::Refuse => {}
         Action::Redirect(redirect) => check_redirect(redirect)?,
     }
     if let Some(path) = &route.rewrite

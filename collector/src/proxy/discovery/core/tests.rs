@@ -8,6 +8,7 @@ use tokio::sync::watch::Sender;
 
 use super::*;
 use crate::proxy::control::{Authorities, Certificate};
+use crate::proxy::route::Action;
 use crate::proxy::service::{Port, Service};
 
 /// Writes down what it is told. It wants the Services that routes name, and those it is made to want.
@@ -21,7 +22,9 @@ struct Recorder {
 
 impl Told for Recorder {
     fn routes(&self, _: Source, routes: Vec<Route>) -> Vec<Fault> {
-        self.say(format!("routes {}", routes.len()));
+        let refused = routes.iter().filter(|route| route.action == Action::Refuse).count();
+        let refused = if refused > 0 { format!(" ({refused} refused)") } else { String::new() };
+        self.say(format!("routes {}{refused}", routes.len()));
         let keys = routes.iter().flat_map(ingress::services).cloned().collect();
         self.wanted.send_replace(Arc::new(keys));
         self.refuses.lock().unwrap().clone()
@@ -294,7 +297,7 @@ fn last_good_routes_stay_while_the_new_version_is_of_no_use() {
     let mut guarded = ingress_of("web", &json!({}));
     guarded["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/auth-url": "x"});
     bench.core.ingresses(vec![Change::Applied(object(guarded))]);
-    assert_eq!(bench.said(), ["routes 0"], "but not where it is to be protected");
+    assert_eq!(bench.said(), ["routes 1 (1 refused)"], "but not where it is to be protected");
 
     bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     let mut another = broken;

@@ -2,7 +2,7 @@
 //!
 //! Ours go before nginx's where both say something. A mistake costs that annotation only. An annotation that
 //! keeps others out (authentication, source ranges) and is not supported costs the whole Ingress: what
-//! someone meant to protect is not served without the protection. So does nginx's `canary`, since the rules
+//! someone meant to protect is refused without the protection. nginx's `canary` costs it too, since the rules
 //! of such an Ingress would otherwise take all of the main one's requests.
 
 use std::sync::Arc;
@@ -69,8 +69,10 @@ pub(super) enum Redirect {
 /// What the annotations ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Options {
-    /// Serve nothing of it.
-    pub(super) refused: bool,
+    /// A protection is asked for that is not supported: refuse every request for it.
+    pub(super) is_guarded: bool,
+    /// It is another Ingress' canary, which is written there: serve nothing of it.
+    pub(super) is_canary: bool,
     pub(super) rewrite: Option<Arc<str>>,
     /// `ImplementationSpecific` paths are regular expressions.
     pub(super) regex: bool,
@@ -187,9 +189,19 @@ impl Draft {
                 }
             }
             _ if is_off => {}
-            "canary" => self.refuse(name, report, "write it as podmeter.io/canary-service and podmeter.io/canary-weight on the main Ingress"),
+            "canary" => {
+                self.options.is_canary = true;
+                report.add(
+                    Reason::Guarded,
+                    format!("annotation {NGINX}{name} is not supported, so nothing of this Ingress is served: write it as podmeter.io/canary-service and podmeter.io/canary-weight on the main Ingress"),
+                );
+            }
             _ if GUARDS.iter().any(|guard| name.starts_with(guard)) => {
-                self.refuse(name, report, "take it away, or leave this Ingress to a controller that has it");
+                self.options.is_guarded = true;
+                report.add(
+                    Reason::Guarded,
+                    format!("annotation {NGINX}{name} is not supported, so its paths are answered with 403: take it away, or leave this Ingress to a controller that has it"),
+                );
             }
             "use-regex" => report.add(
                 Reason::Unsupported,
@@ -208,14 +220,6 @@ impl Draft {
             _ => {}
         }
         Ok(())
-    }
-
-    fn refuse(&mut self, name: &str, report: &mut Report, fix: &str) {
-        self.options.refused = true;
-        report.add(
-            Reason::Guarded,
-            format!("annotation {NGINX}{name} is not supported, so nothing of this Ingress is served: {fix}"),
-        );
     }
 
     fn finish(self, report: &mut Report) -> Options {

@@ -48,7 +48,9 @@ fn lines(ingress: &Ingress) -> Vec<String> {
             Path::Prefix(path) => path.to_string(),
             Path::Regex(path) => format!("~ {path}"),
         };
-        let Action::Forward(services) = &route.action else { return "redirect".to_owned() };
+        let Action::Forward(services) = &route.action else {
+            return format!("{host} {path} -> {:?}", route.action);
+        };
         let services: Vec<_> = services
             .iter()
             .map(|(key, weight)| match &key.port {
@@ -256,14 +258,27 @@ fn annotations_that_are_wrong_or_not_known_cost_themselves_alone() {
 
 #[test]
 fn what_is_to_be_protected_is_not_served_without_the_protection() {
+    let spec = json!({
+        "rules": [rule("a.example", "/admin", "Prefix"), rule("a.example", "/v[0-9]+", "ImplementationSpecific"),
+            {"host": "b.example", "http": {"paths": [{"path": "/", "pathType": "Exact"}]}}],
+        "tls": [{"hosts": ["a.example"], "secretName": "cert"}],
+    });
     for key in ["auth-url", "auth-tls-secret", "auth-type", "whitelist-source-range", "canary"] {
         let key = format!("nginx.ingress.kubernetes.io/{key}");
-        let found = one(&json!({ key.as_str(): "true" }));
-        assert_eq!(
-            (reasons(&found), found.routes.len()),
-            (vec!["guard_not_supported"], 0),
-            "{key}"
-        );
+        let found = ingress(&json!({ key.as_str(): "true" }), &spec);
+        let refused =
+            ["a.example /admin -> Refuse", "a.example / -> Refuse", "b.example = / -> Refuse"];
+        if key.ends_with("canary") {
+            assert_eq!(
+                (lines(&found).len(), found.tls.len()),
+                (0, 0),
+                "the main one has its paths"
+            );
+            assert!(reasons(&found).contains(&"guard_not_supported"));
+        } else {
+            assert_eq!(lines(&found), refused, "{key}");
+            assert_eq!((reasons(&found), found.tls.len()), (vec!["guard_not_supported"], 1));
+        }
         assert!(!found.is_unusable(), "so that what it was before does not stay in force");
     }
 }
