@@ -1,6 +1,6 @@
 //! Routes, as the sources write them: plain data, the same whether from the file or from an Ingress.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -59,7 +59,12 @@ pub enum Path {
     Prefix(Arc<str>),
     /// A regular expression that the whole path matches.
     Regex(Arc<str>),
+    /// All that nothing else is for, whoever wrote it and when (Ingress' `defaultBackend`).
+    Rest,
 }
+
+/// What a path without a text of its own is shown as.
+static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "/".into());
 
 impl Path {
     /// The template, for the `http_route` label.
@@ -67,6 +72,7 @@ impl Path {
     pub fn template(&self) -> &Arc<str> {
         match self {
             Self::Exact(path) | Self::Prefix(path) | Self::Regex(path) => path,
+            Self::Rest => &ROOT,
         }
     }
 }

@@ -5,7 +5,8 @@
 //! 1. the exact host, then a wildcard of one label, then any host; where a host has no path that fits, the next
 //!    one is asked;
 //! 2. within a host the exact path, then the longest prefix by whole segments, then regular expressions in the
-//!    order in which they are written (their length says nothing about how much they match);
+//!    order in which they are written (their length says nothing about how much they match), then what is for all the
+//!    rest;
 //! 3. on the same path the route with more conditions, then the one that is written first.
 //!
 //! Paths are compared as they came: `/%61` is not `/a`, and `//a` is not `/a`. What no backend may be asked for at

@@ -156,7 +156,7 @@ impl Reader<'_> {
             );
         }
         if let Some(default) = default {
-            self.push(Host::Any, Path::Prefix("/".into()), default.clone());
+            self.push(Host::Any, Path::Rest, default.clone());
         }
         for rule in rules.0 {
             self.rule(rule, default);

@@ -108,6 +108,7 @@ fn key(path: &Path) -> (Kind, Arc<str>) {
             (Kind::Prefix, trimmed.unwrap_or_else(|| text.clone()))
         }
         Path::Regex(text) => (Kind::Regex, text.clone()),
+        Path::Rest => (Kind::Rest, path.template().clone()),
     }
 }
 

@@ -141,6 +141,22 @@ fn expressions_are_tried_in_the_order_of_writing() {
 }
 
 #[test]
+fn what_is_for_the_rest_loses_against_every_other_route() {
+    let table = table(vec![
+        route("rest", "", Path::Rest),
+        route("regex", "", regex("/v[0-9]")),
+        route("shop", "shop.test", prefix("/shop")),
+    ]);
+    check(&table, "", "/v1", "regex");
+    check(&table, "shop.test", "/shop/cart", "shop");
+    check(&table, "shop.test", "/other", "rest");
+    check(&table, "", "/", "rest");
+    let older = Table::build(vec![route("rest", "", Path::Rest), route("all", "", prefix("/"))]);
+    assert_eq!(older.1, [], "the two are not the same");
+    check(&older.0, "", "/x", "all");
+}
+
+#[test]
 fn what_matched_is_the_prefix_without_its_slash_or_all() {
     let table = table(vec![
         route("p", "", prefix("/a/")),

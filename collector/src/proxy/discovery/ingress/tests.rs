@@ -47,6 +47,7 @@ fn lines(ingress: &Ingress) -> Vec<String> {
             Path::Exact(path) => format!("= {path}"),
             Path::Prefix(path) => path.to_string(),
             Path::Regex(path) => format!("~ {path}"),
+            Path::Rest => "rest".to_owned(),
         };
         let Action::Forward(services) = &route.action else {
             return format!("{host} {path} -> {:?}", route.action);
@@ -89,7 +90,7 @@ fn every_rule_and_path_is_a_route() {
     assert_eq!(
         lines(&found),
         [
-            "* / -> shop/rest:http*1",
+            "* rest -> shop/rest:http*1",
             "shop.example = /cart -> shop/cart:80*1",
             "shop.example / -> shop/web:http*1",
             "shop.example / -> shop/web:1*1",
