@@ -28,6 +28,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 pub use self::flaw::Reason;
+pub(crate) use self::flaw::{is_cookie_name, is_cookie_path, is_framing, is_path};
 pub use self::headers::{cookie, edit, is_same_spelling, remove_lookalikes};
 pub use self::host::host;
 use self::paths::Paths;
@@ -106,6 +107,11 @@ impl Table {
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// Its routes, where nothing is to be found in it.
+    pub(crate) fn into_routes(self) -> Vec<Route> {
+        self.routes
     }
 
     /// The Services that they name, those with a weight of 0 too.

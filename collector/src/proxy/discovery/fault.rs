@@ -59,6 +59,12 @@ impl Report {
         Self { origin, faults: Vec::new() }
     }
 
+    /// Adds what someone else found.
+    pub(super) fn extend(&mut self, faults: Vec<Fault>) {
+        let left = MAX_OF_ONE.saturating_sub(self.faults.len());
+        self.faults.extend(faults.into_iter().take(left));
+    }
+
     pub(super) fn add(&mut self, reason: Reason, sentence: impl Into<String>) {
         if self.faults.len() < MAX_OF_ONE {
             self.faults.push(fault(&self.origin, reason, sentence));

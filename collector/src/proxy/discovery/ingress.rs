@@ -22,6 +22,7 @@ use super::object::{
 use crate::api::lax::{Lax, List};
 use crate::proxy::route::{Action, Fault, Host, Origin, Path, Route, Source};
 use crate::proxy::service::ServiceKey;
+use crate::proxy::table::Table;
 
 /// Routes of one Ingress.
 const MAX_ROUTES: usize = 1_024;
@@ -88,17 +89,20 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
     let default =
         spec.default_backend.0.and_then(|backend| reader.action(backend, "defaultBackend"));
     reader.rules(spec.rules, default.as_ref());
-    let Reader { mut routes, report, .. } = reader;
+    let Reader { mut routes, mut report, .. } = reader;
     // Its rules would otherwise take all of the main one's requests.
     if options.is_canary {
         routes.clear();
     }
+    // What no table would take is told here, where it decides whether the last good version stays in force.
+    let (table, refused) = Table::build(routes);
+    report.extend(refused);
     Some(Ingress {
         origin,
         uid: metadata.uid.0.unwrap_or_default(),
         created: metadata.creation_timestamp.time(),
         classes: classes.collect(),
-        routes,
+        routes: table.into_routes(),
         tls: if options.is_canary { Vec::new() } else { tls },
         faults: report.faults,
         refused: options.is_canary || options.is_guarded,

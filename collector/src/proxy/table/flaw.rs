@@ -169,8 +169,24 @@ fn check_path(path: &Path) -> Result<(), Flaw> {
     }
 }
 
-fn is_path(path: &str) -> bool {
+/// Whether a request can have this path.
+pub(crate) fn is_path(path: &str) -> bool {
     path.len() <= MAX_PATH && path.is_ascii() && is_plain_path(path)
+}
+
+/// Whether HTTP itself writes this header.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
+    FRAMING.contains(name)
+}
+
+/// Whether a cookie may have this name: it is a token, and so is a header's.
+pub(crate) fn is_cookie_name(name: &str) -> bool {
+    name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+/// Whether a cookie may be for this path.
+pub(crate) fn is_cookie_path(path: &str) -> bool {
+    is_path(path) && !path.contains([';', ','])
 }
 
 fn check_redirect(redirect: &Redirect) -> Result<(), Flaw> {
@@ -196,7 +212,7 @@ fn check_redirect(redirect: &Redirect) -> Result<(), Flaw> {
 
 fn check_edits(edits: &Edits) -> Result<(), Flaw> {
     let mut names = edits.set.iter().map(|(name, _)| name).chain(&edits.remove);
-    if let Some(name) = names.find(|name| FRAMING.contains(name)) {
+    if let Some(name) = names.find(|name| is_framing(name)) {
         let sentence = format!("HTTP itself writes the header {name}; leave it out");
         return flaw(Reason::Headers, sentence);
     }
@@ -209,12 +225,11 @@ fn check_edits(edits: &Edits) -> Result<(), Flaw> {
 
 fn check_affinity(affinity: &Affinity) -> Result<(), Flaw> {
     let wrong = |sentence| flaw(Reason::Affinity, sentence);
-    // A cookie's name is a token, and so is a header's.
     let Affinity { cookie, path, same_site, .. } = affinity;
-    if cookie.len() > 64 || HeaderName::from_bytes(cookie.as_bytes()).is_err() {
+    if !is_cookie_name(cookie) {
         return wrong(format!("{cookie:?} is no cookie's name; write letters, digits, - and _"));
     }
-    if !is_path(path) || path.contains([';', ',']) {
+    if !is_cookie_path(path) {
         return wrong(format!("{path:?} is no cookie's path; write one such as \"/\""));
     }
     if let Some(word) = same_site.as_deref().filter(|s| !matches!(*s, "Strict" | "Lax" | "None")) {

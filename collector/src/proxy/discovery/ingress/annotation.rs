@@ -138,7 +138,7 @@ impl Draft {
                 _ => Err("can only be \"cookie\"".to_owned()),
             },
             "session-cookie-name" => keep_some(&mut self.cookie, value::cookie_name(text)),
-            "session-cookie-path" => keep_some(&mut self.path, value::path(text)),
+            "session-cookie-path" => keep_some(&mut self.path, value::cookie_path(text)),
             "session-cookie-max-age" => keep_some(&mut self.max_age, value::max_age(text)),
             "session-cookie-samesite" => keep_some(&mut self.same_site, value::same_site(text)),
             "rewrite-target" => keep_some(&mut self.options.rewrite, value::path(text)),

@@ -93,12 +93,11 @@ fn every_rule_and_path_is_a_route() {
             "* rest -> shop/rest:http*1",
             "shop.example = /cart -> shop/cart:80*1",
             "shop.example / -> shop/web:http*1",
-            "shop.example / -> shop/web:1*1",
             "*.example / -> shop/rest:http*1",
             "* /x -> shop/x:9*1",
         ]
     );
-    assert_eq!(found.faults, []);
+    assert_eq!(reasons(&found), ["duplicate"], "the same path twice");
     assert_eq!(found.classes, ["podmeter".into()]);
     let secret = Name { namespace: "shop".into(), name: "cert".into() };
     assert_eq!(found.tls, [Tls { secret, hosts: vec!["shop.example".into(), "*.example".into()] }]);
@@ -191,6 +190,19 @@ fn regular_expressions_are_asked_for_and_only_for_paths_that_leave_it_open() {
 }
 
 #[test]
+fn what_only_a_table_refuses_is_a_fault_of_the_ingress_too() {
+    for path in ["/api(", "/(a{1000}){1000}"] {
+        let rules = json!({"rules": [rule("a", path, "ImplementationSpecific")]});
+        let found = ingress(&json!({"podmeter.io/use-regex": "true"}), &rules);
+        assert_eq!((reasons(&found), lines(&found).len()), (vec!["regex"], 0), "{path}");
+        assert!(found.is_unusable(), "so that the last good one stays");
+    }
+    let rules = json!({"rules": [rule("a", "/a/../b", "Prefix"), rule("a", "/", "Prefix")]});
+    let found = ingress(&json!({}), &rules);
+    assert_eq!((reasons(&found), lines(&found).len()), (vec!["path"], 1));
+}
+
+#[test]
 fn nginx_annotations_with_the_same_meaning_are_kept_and_ours_go_first() {
     let found = one(&json!({
         "nginx.ingress.kubernetes.io/affinity": "cookie",
@@ -236,6 +248,12 @@ fn annotations_that_are_wrong_or_not_known_cost_themselves_alone() {
         ("podmeter.io/canary-weight", "10", "bad_annotation"),
         ("podmeter.io/canary-weight", "101", "bad_annotation"),
         ("podmeter.io/request-headers-set", "Host: other", "bad_annotation"),
+        ("podmeter.io/request-headers-remove", "Keep-Alive", "bad_annotation"),
+        ("podmeter.io/response-headers-remove", "proxy-connection", "bad_annotation"),
+        ("podmeter.io/session-cookie-name", &"c".repeat(65), "bad_annotation"),
+        ("podmeter.io/session-cookie-path", "/a,b", "bad_annotation"),
+        ("podmeter.io/rewrite-target", "/a/../b", "bad_annotation"),
+        ("podmeter.io/rewrite-target", "/a\\b", "bad_annotation"),
         ("nginx.ingress.kubernetes.io/rewrite-target", "/$2", "bad_annotation"),
         ("nginx.ingress.kubernetes.io/server-snippet", "return 403;", "unsupported_annotation"),
         ("nginx.ingress.kubernetes.io/use-regex", "true", "unsupported_annotation"),
