@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::service::ServiceKey;
+use super::table;
 
 /// Who said it. What one source says never touches what another said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,6 +68,18 @@ pub enum Path {
 static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "/".into());
 
 impl Path {
+    /// The path of a cookie that only requests for this are to send: the prefix, so that cookies for two prefixes of
+    /// one host are two; `/` where there is none.
+    #[must_use]
+    pub fn cookie(&self) -> Arc<str> {
+        let Self::Prefix(prefix) = self else { return ROOT.clone() };
+        match prefix.strip_suffix('/') {
+            _ if !table::is_cookie_path(prefix) => ROOT.clone(),
+            Some("") | None => prefix.clone(),
+            Some(shorter) => shorter.into(),
+        }
+    }
+
     /// The template, for the `http_route` label.
     #[must_use]
     pub fn template(&self) -> &Arc<str> {
@@ -126,7 +139,7 @@ pub struct Affinity {
     pub cookie: Arc<str>,
     /// `Max-Age`; without one the cookie lives as long as the browser's session.
     pub max_age: Option<Duration>,
-    /// `Path`.
+    /// `Path`; where none is wanted, [`Path::cookie`].
     pub path: Arc<str>,
     /// `SameSite`: `Strict`, `Lax` or `None`; the attribute is left out when absent.
     pub same_site: Option<Arc<str>>,

@@ -29,7 +29,7 @@ use http::HeaderMap;
 
 pub use self::flaw::Reason;
 pub(crate) use self::flaw::{is_cookie_name, is_cookie_path, is_framing, is_path};
-pub use self::headers::{cookie, edit, is_same_spelling, remove_lookalikes};
+pub use self::headers::{cookie, cookies, edit, is_same_spelling, remove_lookalikes};
 pub use self::host::host;
 use self::paths::Paths;
 pub use self::rewrite::{location, rewrite};

@@ -4,9 +4,9 @@ mod pod;
 mod running;
 
 use pod::Pod;
-use running::{Running, request, route};
+use running::{Running, key, request, route};
 
-use super::route::Action;
+use super::route::{Action, Affinity, Route};
 
 #[test]
 fn requests_go_to_the_pod_and_answers_come_back_over_one_kept_connection() {
@@ -103,6 +103,64 @@ fn what_is_to_be_kept_safe_is_refused_where_a_wider_path_would_let_it_through() 
     {
         let answer = client.ask(&request("GET", path).text());
         assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
+    }
+}
+
+/// Sessions of this cookie on a route, for all of the host.
+fn sticky(route: Route) -> Route {
+    let affinity =
+        Affinity { cookie: "s".into(), max_age: None, path: "/".into(), same_site: None };
+    Route { affinity: Some(affinity), ..route }
+}
+
+/// The cookie that an answer sets, as a request sends it.
+fn session(answer: &running::Answer) -> String {
+    let set = answer.header("set-cookie").unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_session_stays_with_the_service_that_the_weights_once_chose() {
+    let (web, next) = (
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nweb"),
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnext"),
+    );
+    let proxy = Running::start(&[&web]);
+    proxy.service("next", &[&next]);
+    let weighted = |web, next| {
+        let action = Action::Forward(vec![(key("web"), web), (key("next"), next)]);
+        proxy.routes(vec![sticky(Route { action, ..route("/") })]);
+    };
+    weighted(0, 1);
+    let mut client = proxy.connect();
+    let first = client.ask(&request("GET", "/").text());
+    let cookie = session(&first);
+    let asked = request("GET", "/").header("Cookie", &cookie).text();
+    weighted(1000, 1);
+    for _ in 0..20 {
+        let answer = client.ask(&asked);
+        assert_eq!((&*answer.body, answer.header("set-cookie")), ("next", None));
+    }
+    weighted(1, 0);
+    assert_eq!(client.ask(&asked).body, "web", "what gets nothing any more keeps no session");
+}
+
+#[test]
+fn cookies_of_the_same_name_for_two_services_do_not_hide_each_other() {
+    let (web, shop) = (
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nweb"),
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nshop"),
+    );
+    let proxy = Running::start(&[&web]);
+    proxy.service("shop", &[&shop]);
+    let action = Action::Forward(vec![(key("shop"), 1)]);
+    proxy.routes(vec![sticky(route("/")), sticky(Route { action, ..route("/shop") })]);
+    let mut client = proxy.connect();
+    let cookies = ["/", "/shop"].map(|path| session(&client.ask(&request("GET", path).text())));
+    let cookies = cookies.join("; ");
+    for (path, body) in [("/", "web"), ("/shop", "shop")] {
+        let answer = client.ask(&request("GET", path).header("Cookie", &cookies).text());
+        assert_eq!((&*answer.body, answer.header("set-cookie")), (body, None), "{path}");
     }
 }
 

@@ -263,6 +263,10 @@ impl Reader<'_> {
             return;
         }
         let Options { rewrite, affinity, bounds, request, response, .. } = self.options;
+        let mut affinity = affinity.clone();
+        if let Some(affinity) = affinity.as_mut().filter(|affinity| affinity.path.is_empty()) {
+            affinity.path = path.cookie();
+        }
         self.routes.push(Route {
             origin: self.report.origin.clone(),
             https_only: self.is_https_only(&host),
@@ -273,7 +277,7 @@ impl Reader<'_> {
             rewrite: rewrite.clone(),
             request: request.clone(),
             response: response.clone(),
-            affinity: affinity.clone(),
+            affinity,
             bounds: bounds.clone(),
         });
     }

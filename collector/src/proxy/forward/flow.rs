@@ -30,6 +30,8 @@ use crate::proxy::{hop, table, trace};
 
 /// Headers that tell the pod about the client.
 const FORWARDED: usize = 6;
+/// Cookies of a session's name that are looked at: each takes a signature for each Service.
+const SESSIONS: usize = 4;
 
 /// A request that has a route, and nothing is decided about it yet.
 pub(crate) struct Flow {
@@ -109,14 +111,19 @@ impl Flow {
             table::edit(answer.headers_mut(), &self.route().response);
             return Err(Box::new(answer));
         }
-        let Some(service) = self.service().cloned() else {
+        let session = self.session(&opened.head.headers);
+        let (service, session) = match session {
+            Some((service, tag)) => (Some(service), Some(tag)),
+            None => (self.service(), None),
+        };
+        let Some(service) = service.cloned() else {
             let lost = Lost::Refused(Refusal::NoEndpoint);
             return Err(Box::new(self.lost(&lost, &mut whole, None)));
         };
         let Opened { head, body, subject, client, upgrade } = opened;
         let (protocol, upgrade) = upgrade.unzip();
         Ok(Box::new(Forwarding {
-            session: self.session(&service, &head.headers),
+            session,
             is_grpc: request::is_grpc(&head.headers),
             is_secure: is_secure(&client),
             request: Some(self.outgoing(head, body, protocol, &client)),
@@ -195,11 +202,20 @@ impl Flow {
         }
     }
 
-    /// The pod that the client's session is bound to, if its cookie is ours.
-    fn session(&self, service: &LiveService, headers: &HeaderMap) -> Option<EndpointTag> {
+    /// The Service and the pod that the client's session is bound to, if one of its cookies is ours. It stays with a
+    /// Service that the weights still give anything to. Other paths of the host may set cookies of the same name.
+    fn session(&self, headers: &HeaderMap) -> Option<(&Arc<LiveService>, EndpointTag)> {
         let affinity = self.route().affinity.as_ref()?;
-        let cookie = table::cookie(headers, &affinity.cookie)?;
-        self.connection.worker.shared.affinity.verify(&service.key, cookie.as_bytes())
+        let Action::Forward(weights) = &self.route().action else { return None };
+        let keys = &self.connection.worker.shared.affinity;
+        let mut cookies = table::cookies(headers, &affinity.cookie).take(SESSIONS);
+        cookies.find_map(|cookie| {
+            let mut services = self.ready().services.iter().zip(weights);
+            services.find_map(|(service, (_, weight))| {
+                let tag = (*weight > 0).then(|| keys.verify(&service.key, cookie))?;
+                Some((service, tag?))
+            })
+        })
     }
 
     /// The request as it is written to the pod.

@@ -69,6 +69,10 @@ impl Running {
         assert_eq!(self.told.routes(Source::File, routes), []);
     }
 
+    /// Another service with these pods.
+    pub(super) fn service(&self, name: &str, pods: &[&Pod]) {
+        self.told.service(&key(name), Some(service(pods)));
+    }
     pub(super) fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();

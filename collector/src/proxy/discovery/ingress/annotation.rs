@@ -77,6 +77,7 @@ pub(super) struct Options {
     /// `ImplementationSpecific` paths are regular expressions.
     pub(super) regex: bool,
     pub(super) redirect: Redirect,
+    /// With an empty path where each route's own is to be taken.
     pub(super) affinity: Option<Affinity>,
     pub(super) bounds: Bounds,
     pub(super) request: Edits,
@@ -228,7 +229,7 @@ impl Draft {
             options.affinity = Some(Affinity {
                 cookie: self.cookie.unwrap_or_else(|| COOKIE.into()),
                 max_age: self.max_age,
-                path: self.path.unwrap_or_else(|| "/".into()),
+                path: self.path.unwrap_or_default(),
                 same_site: self.same_site,
             });
         }

@@ -179,6 +179,22 @@ fn our_annotations_say_how_a_route_is_served() {
 }
 
 #[test]
+fn session_cookie_is_for_what_its_path_is_for() {
+    let annotations = json!({"podmeter.io/affinity": "cookie"});
+    for (path, kind, expected) in [
+        ("/shop", "Prefix", "/shop"),
+        ("/shop/", "Prefix", "/shop"),
+        ("/", "Prefix", "/"),
+        ("/a,b", "Prefix", "/"),
+        ("/shop", "Exact", "/"),
+    ] {
+        let found = ingress(&annotations, &json!({"rules": [rule("a", path, kind)]}));
+        let affinity = found.routes[0].affinity.as_ref().unwrap();
+        assert_eq!(&*affinity.path, expected, "{path}");
+    }
+}
+
+#[test]
 fn regular_expressions_are_asked_for_and_only_for_paths_that_leave_it_open() {
     let rules = json!({"rules": [
         rule("a", "/v[0-9]+/.*", "ImplementationSpecific"), rule("a", "/v1", "Prefix"),
