@@ -18,6 +18,7 @@ mod pod;
 mod routes;
 mod secret;
 mod status;
+mod turns;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,8 @@ pub struct Settings {
     pub authorities: Option<(Arc<str>, Arc<str>)>,
     /// How to come back after a failure.
     pub pace: Pace,
+    /// Over how long nodes spread what all of them write alike.
+    pub spread: Duration,
 }
 
 /// Follows the API server for the proxy; not yet running.
@@ -217,12 +220,20 @@ impl Discovery {
     }
 
     async fn write(&self) {
-        let events = write::events(&self.client, &self.notices, &self.settings.node);
-        let statuses =
-            write::statuses(&self.client, &self.unpublished, &self.settings.publish, |name| {
-                self.core().lacks_status(name)
-            });
-        tokio::join!(events, statuses, std::future::pending::<()>());
+        let Settings { node, publish, spread, .. } = &self.settings;
+        let events = write::events(
+            &self.notices,
+            *spread,
+            |notice| self.core().has_fault(&notice.fault),
+            |notice| async move { write::post(&self.client, &notice, node).await },
+        );
+        let statuses = write::statuses(
+            &self.unpublished,
+            *spread,
+            |name| self.core().lacks_status(name),
+            |name| async move { write::patch(&self.client, &name, publish).await },
+        );
+        tokio::join!(events, statuses);
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

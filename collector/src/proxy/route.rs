@@ -189,7 +189,7 @@ pub struct Route {
 
 /// Why a route, a certificate or an object could not be used. The others go on working, and where there was a
 /// good one before, it stays in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Where it is written.
     pub origin: Origin,

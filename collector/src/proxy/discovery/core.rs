@@ -32,7 +32,7 @@ use crate::proxy::route::{Fault, Origin, Route, Source};
 use crate::proxy::service::ServiceKey;
 
 /// An Event that is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Notice {
     pub(super) about: About,
     pub(super) fault: Fault,
@@ -304,6 +304,11 @@ impl Core {
     fn is_unpublished(&self, ingress: &Ingress) -> bool {
         !self.publish.is_empty()
             && self.publish != ingress.published.iter().cloned().collect::<BTreeSet<_>>()
+    }
+
+    /// Whether this is still wrong.
+    pub(super) fn has_fault(&self, fault: &Fault) -> bool {
+        self.faults.has(fault)
     }
 
     /// Whether the status of an Ingress of ours is still to be written.

@@ -77,7 +77,7 @@ pub(super) fn fault(origin: &Origin, reason: Reason, sentence: impl Into<String>
 }
 
 /// What a fault is about, which is the reason on its Event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum About {
     Route,
     Certificate,
@@ -122,6 +122,11 @@ impl Faults {
             info!(%namespace, %name, reason, "mended: {sentence}");
         }
         new
+    }
+
+    pub(super) fn has(&self, fault: &Fault) -> bool {
+        let Fault { origin, reason, sentence } = fault.clone();
+        self.present.contains_key(&(origin, reason, sentence))
     }
 
     pub(super) fn all(&self) -> Vec<Fault> {

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use annotation::{Options, Redirect};
-pub(super) use path::MAX_PATH;
 
 use super::fault::{Reason, Report};
 use super::name::Name;

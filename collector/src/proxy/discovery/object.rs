@@ -9,7 +9,7 @@ use crate::api::object::{Metadata, objects};
 
 /// Bytes of an Ingress' annotation that are kept.
 pub(super) const MAX_ANNOTATION: usize = 4_096;
-/// Bytes of a path that are kept; longer ones than [`super::ingress::MAX_PATH`] are refused.
+/// Bytes of a path that are kept; longer ones than `ingress::path` takes are refused.
 const MAX_PATH: usize = 2_048;
 /// Bytes of one key of a Secret, as base64: the API takes Secrets of 1 MiB.
 const MAX_SECRET: usize = 1_500_000;

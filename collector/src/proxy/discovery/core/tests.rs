@@ -76,6 +76,7 @@ fn settings() -> Settings {
         rules: Rules::new(&crate::pods::labels::Settings::default()).unwrap(),
         authorities: None,
         pace: super::super::Pace::default(),
+        spread: std::time::Duration::ZERO,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::path::MAX_PATH;
 use super::*;
 use crate::proxy::discovery::object::SecretObject;
 use crate::proxy::discovery::{place, pod};
