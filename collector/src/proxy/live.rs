@@ -146,7 +146,7 @@ impl Registry {
             is_complete: self.awaited.iter().all(|source| state.routes.contains_key(source)),
         };
         self.live.store(Arc::new(live));
-        drop(state);
+        // Under the lock, so that the last word is that of the last routes.
         let wanted = Arc::new(wanted);
         self.wanted.send_if_modified(|before| {
             let is_new = **before != *wanted;
@@ -221,23 +221,41 @@ impl Registry {
     /// A Service; `None` when it is gone.
     pub(crate) fn service(&self, key: &ServiceKey, service: Option<Service>) {
         let mut state = self.lock();
+        let has_moved =
+            service.as_ref().is_some_and(|service| self.learn_zone(&mut state, service));
         self.arrange(&mut state, key, service.as_ref());
         match service {
             Some(service) => state.told.insert(key.clone(), service),
             None => state.told.remove(key),
         };
+        if has_moved {
+            let all: Vec<_> =
+                state.told.iter().map(|(key, it)| (key.clone(), it.clone())).collect();
+            for (key, service) in all {
+                self.arrange(&mut state, &key, Some(&service));
+            }
+        }
         Self::sweep(&mut state);
+    }
+
+    /// Which zone this is: that of a pod of this node that has one. Whether that is news for what was told before.
+    fn learn_zone(&self, state: &mut Known, service: &Service) -> bool {
+        let ours = service
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.node.as_ref() == Some(&self.settings.node));
+        let Some(zone) = ours.filter_map(|endpoint| endpoint.zone.as_ref()).next() else {
+            return false;
+        };
+        let is_new = state.zone.as_ref() != Some(zone);
+        state.zone = Some(zone.clone());
+        is_new && self.settings.prefer == Prefer::SameZone
     }
 
     fn arrange(&self, state: &mut Known, key: &ServiceKey, service: Option<&Service>) {
         let Some(live) = state.services.get(key).cloned() else { return };
         let mut pods = Pods::default();
         if let Some(service) = service {
-            let is_ours =
-                |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
-            if let Some(ours) = service.endpoints.iter().find(is_ours) {
-                state.zone.clone_from(&ours.zone);
-            }
             for endpoint in &service.endpoints {
                 let backend = self.backend(state, Key::new(key, service, endpoint), endpoint);
                 pods.by_tag.insert(EndpointTag::of(&endpoint.id), backend.clone());

@@ -129,6 +129,33 @@ fn pods_of_this_node_or_zone_are_near_where_they_are_preferred() {
 }
 
 #[test]
+fn a_zone_that_is_learnt_late_counts_for_what_was_told_before_and_is_not_forgotten() {
+    let settings =
+        Settings { prefer: Prefer::SameZone, node: "node".into(), ..Settings::default() };
+    let registry = registry(settings, &[]);
+    let (web, other) = (key("shop", "web"), key("shop", "other"));
+    let routes = [&web, &other].map(|key| route(Source::File, &key.name, key));
+    registry.routes(Source::File, routes.to_vec());
+    let (mut ours, mut theirs) = (endpoint("a", State::Ready), endpoint("bb", State::Ready));
+    (ours.zone, theirs.zone) = (Some("z1".into()), Some("z1".into()));
+    theirs.node = Some("other".into());
+    let near = || {
+        let live = registry.live();
+        live.routes[0].services[0].pods.load_full().unwrap().near.len()
+    };
+    registry.service(&web, Some(of(&[theirs])));
+    assert_eq!(near(), 0, "no pod of this node has told its zone");
+    registry.service(&other, Some(of(&[ours.clone()])));
+    assert_eq!(near(), 1);
+    ours.zone = None;
+    registry.service(&other, Some(of(&[ours, endpoint("ccc", State::Ready)])));
+    registry.routes(Source::File, routes.to_vec());
+    let Some(told) = registry.lock().told.get(&web).cloned() else { panic!("it was told") };
+    registry.service(&web, Some(told));
+    assert_eq!(near(), 1);
+}
+
+#[test]
 fn configured_hosts_are_counted_where_no_path_matches() {
     let registry = registry(Settings::default(), &[]);
     let mut wild = route(Source::File, "w", &key("", "web"));
