@@ -7,6 +7,7 @@ use pod::Pod;
 use running::{Running, key, request, route};
 
 use super::route::{Action, Affinity, Route};
+use super::settings::Settings;
 
 #[test]
 fn requests_go_to_the_pod_and_answers_come_back_over_one_kept_connection() {
@@ -103,6 +104,26 @@ fn what_is_to_be_kept_safe_is_refused_where_a_wider_path_would_let_it_through() 
     {
         let answer = client.ask(&request("GET", path).text());
         assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
+    }
+}
+
+#[test]
+fn a_balancer_that_ends_tls_and_announces_its_clients_leads_into_no_redirect_to_https() {
+    let pod = Pod::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let balancer: Vec<ipnet::IpNet> = vec!["127.0.0.1/32".parse().unwrap()];
+    let settings = Settings {
+        workers: 1,
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        trusted: balancer.clone(),
+        proxy_protocol: balancer,
+        ..Settings::default()
+    };
+    let proxy = Running::start_with(settings, &[&pod]);
+    proxy.routes(vec![Route { https_only: true, ..route("/") }]);
+    for (scheme, status) in [("https", 204), ("http", 308)] {
+        let head = request("GET", "/").header("X-Forwarded-Proto", scheme).text();
+        let head = format!("PROXY TCP4 203.0.113.9 192.0.2.1 4000 80\r\n{head}");
+        assert_eq!(proxy.connect().ask(&head).status, status, "{scheme}");
     }
 }
 
