@@ -1,6 +1,6 @@
 //! What cannot be used, and the set of all that cannot be used at present.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use tracing::{info, warn};
 
@@ -106,7 +106,14 @@ impl Faults {
     pub(super) fn replace(&mut self, faults: Vec<(About, Fault)>) -> Vec<(About, Fault)> {
         let mut before = std::mem::take(&mut self.present);
         let mut new = Vec::new();
-        for (about, fault) in faults.into_iter().take(MAX_FAULTS) {
+        // Nobody's mistakes may hide those of others.
+        let mut counts: HashMap<Origin, usize> = HashMap::new();
+        let faults = faults.into_iter().filter(|(_, fault)| {
+            let count = counts.entry(fault.origin.clone()).or_default();
+            *count += 1;
+            *count <= MAX_OF_ONE
+        });
+        for (about, fault) in faults.take(MAX_FAULTS) {
             let key = (fault.origin.clone(), fault.reason, fault.sentence.clone());
             let is_known = before.remove(&key).is_some();
             if let Entry::Vacant(place) = self.present.entry(key) {
@@ -148,6 +155,21 @@ mod tests {
         let origin =
             Origin { source: Source::Ingress, namespace: "shop".into(), name: name.into() };
         (About::Route, fault(&origin, Reason::BadPath, "it is odd"))
+    }
+
+    #[test]
+    fn faults_of_one_object_do_not_hide_those_of_another() {
+        let mut faults = Faults::default();
+        let mut all: Vec<_> = (0..2 * MAX_FAULTS)
+            .map(|at| {
+                let (about, fault) = about("loud");
+                (about, Fault { sentence: at.to_string(), ..fault })
+            })
+            .collect();
+        all.push(about("quiet"));
+        let told = faults.replace(all);
+        assert_eq!(told.len(), MAX_OF_ONE + 1);
+        assert!(told.contains(&about("quiet")));
     }
 
     #[test]
