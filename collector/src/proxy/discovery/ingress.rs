@@ -117,6 +117,13 @@ fn published(balancer: Lax<LoadBalancer>) -> Vec<Arc<str>> {
 /// The Secrets of the hosts, as far as they can be named.
 fn tls(entries: &List<TlsObject>, namespace: &Arc<str>, report: &mut Report) -> Vec<Tls> {
     let mut all = Vec::new();
+    let mut left_out = |count: u32, what: &str| {
+        if count > 0 {
+            report.add(Reason::TooMany, format!("{count} {what} are left out; use more Ingresses"));
+        }
+    };
+    left_out(entries.1, "entries of tls");
+    left_out(entries.0.iter().map(|entry| entry.hosts.1).sum(), "hosts of tls");
     for entry in &entries.0 {
         // Without a Secret the hosts have the proxy's own certificate.
         let Some(text) = &entry.secret_name.0 else { continue };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::value;
 use crate::api::lax::Map;
 use crate::proxy::discovery::fault::{Reason, Report};
-use crate::proxy::discovery::object::MAX_ANNOTATION;
+use crate::proxy::discovery::object::{KEPT_ANNOTATION, MAX_ANNOTATION};
 use crate::proxy::route::{Affinity, Bounds, Edits};
 use crate::proxy::service::Port;
 
@@ -100,12 +100,15 @@ struct Draft {
 }
 
 /// Reads them all; what is wrong goes to the report.
-pub(super) fn read(annotations: &Map<MAX_ANNOTATION>, report: &mut Report) -> Options {
+pub(super) fn read(annotations: &Map<KEPT_ANNOTATION>, report: &mut Report) -> Options {
     let mut draft = Draft::default();
     let of = |domain: &'static str| {
         let entries = annotations.entries.iter();
         entries.filter_map(move |(key, value)| Some((key.strip_prefix(domain)?, value.trim())))
     };
+    if annotations.more > 0 {
+        report.add(Reason::TooMany, format!("{} annotations are left out", annotations.more));
+    }
     for (name, value) in of(NGINX) {
         if let Err(why) = draft.nginx(name, value, report) {
             report.add(Reason::BadAnnotation, format!("annotation {NGINX}{name} {why}"));
@@ -115,6 +118,12 @@ pub(super) fn read(annotations: &Map<MAX_ANNOTATION>, report: &mut Report) -> Op
         draft.cookie.get_or_insert_with(|| NGINX_COOKIE.into());
     }
     for (name, value) in of(OURS) {
+        // Of nginx's none that is supported can be as long.
+        if value.len() > MAX_ANNOTATION {
+            let why = format!("has more than {MAX_ANNOTATION} bytes and is left out");
+            report.add(Reason::BadAnnotation, format!("annotation {OURS}{name} {why}"));
+            continue;
+        }
         match draft.ours(name, value) {
             Some(Ok(())) => {}
             Some(Err(why)) => {

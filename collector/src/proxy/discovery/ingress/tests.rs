@@ -336,6 +336,28 @@ fn routes_and_faults_of_one_ingress_are_bounded() {
 }
 
 #[test]
+fn what_is_too_long_to_be_kept_is_told() {
+    let spec = |hosts: usize, entries: usize| {
+        let hosts: Vec<_> = (0..hosts).map(|at| format!("h{at}.example")).collect();
+        let entry = json!({"secretName": "cert", "hosts": hosts});
+        json!({"rules": [rule("a", "/", "Prefix")], "tls": vec![entry; entries]})
+    };
+    assert_eq!(reasons(&ingress(&json!({}), &spec(256, 1))), [""; 0]);
+    assert_eq!(reasons(&ingress(&json!({}), &spec(257, 1))), ["too_many"]);
+    assert_eq!(reasons(&ingress(&json!({}), &spec(0, 257))), ["too_many"]);
+    let long = |bytes: usize| {
+        let value = format!("X-A: {}", "ü".repeat(bytes / 2));
+        one(&json!({"podmeter.io/request-headers-set": value}))
+    };
+    assert_eq!(long(4_000).routes[0].request.set.len(), 1);
+    let cut = long(5_000);
+    assert_eq!((reasons(&cut), cut.routes[0].request.set.len()), (vec!["bad_annotation"], 0));
+    let many: serde_json::Map<_, _> =
+        (0..600).map(|at| (format!("example.com/{at}"), "x".into())).collect();
+    assert_eq!(reasons(&one(&many.into())), ["too_many"]);
+}
+
+#[test]
 fn object_without_a_name_that_could_be_asked_for_is_none() {
     for metadata in [json!({}), json!({"name": "a"}), json!({"name": "a/b", "namespace": "shop"})] {
         let object = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
