@@ -45,13 +45,14 @@ pub struct Authorities {
 pub trait Told: Send + Sync {
     /// All routes of a source.
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
-    /// A Service; `None` when it is gone or not known.
+    /// A Service; `None` when it is gone or not known. The same may be told any number of times.
     fn service(&self, key: &ServiceKey, service: Option<Service>);
     /// All certificates of a source, the default one first.
     fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault>;
     /// Who signs clients' certificates. Open connections are checked anew.
     fn authorities(&self, authorities: Authorities) -> Vec<Fault>;
-    /// The Services that routes name now.
+    /// The Services that routes name now. When it changes, what is known of each is to be told again: one that was not
+    /// wanted for a moment was forgotten.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
 }
 

@@ -221,6 +221,9 @@ impl Registry {
     /// A Service; `None` when it is gone.
     pub(crate) fn service(&self, key: &ServiceKey, service: Option<Service>) {
         let mut state = self.lock();
+        if Self::knows(&state, key, service.as_ref()) {
+            return;
+        }
         let has_moved =
             service.as_ref().is_some_and(|service| self.learn_zone(&mut state, service));
         self.arrange(&mut state, key, service.as_ref());
@@ -236,6 +239,12 @@ impl Registry {
             }
         }
         Self::sweep(&mut state);
+    }
+
+    /// Whether this was told before and is in force.
+    fn knows(state: &Known, key: &ServiceKey, service: Option<&Service>) -> bool {
+        let is_arranged = |live: &Arc<LiveService>| live.pods.load().is_some();
+        state.told.get(key) == service && state.services.get(key).is_none_or(is_arranged)
     }
 
     /// Which zone this is: that of a pod of this node that has one. Whether that is news for what was told before.

@@ -172,10 +172,20 @@ impl Core {
 
     /// Looks anew at which Services are wanted.
     pub(super) fn wanted(&mut self) {
+        let is_new = self.wanted.has_changed().unwrap_or(true);
         let wanted = self.wanted.borrow_and_update().clone();
-        self.services.want(&wanted, &*self.links.told);
+        self.services.want(&wanted, &self.in_order(), &*self.links.told);
+        if is_new {
+            self.services.tell_again(&*self.links.told);
+        }
         self.links.subjects.notify_one();
         self.settle();
+    }
+
+    /// The Services of Ingresses, those of the oldest first.
+    fn in_order(&self) -> Vec<Name> {
+        let routes = self.told_routes.iter().flatten();
+        routes.flat_map(ingress::services).filter_map(Name::of).collect()
     }
 
     pub(super) fn secret(&mut self, name: &Name, changes: Vec<Change<SecretObject>>) {

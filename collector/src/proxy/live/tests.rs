@@ -156,6 +156,22 @@ fn a_zone_that_is_learnt_late_counts_for_what_was_told_before_and_is_not_forgott
 }
 
 #[test]
+fn a_service_that_was_not_wanted_for_a_moment_has_its_pods_when_they_are_told_again() {
+    let registry = registry(Settings::default(), &[]);
+    let web = key("shop", "web");
+    let mut wanted = registry.wanted();
+    registry.routes(Source::File, vec![route(Source::File, "a", &web)]);
+    registry.service(&web, Some(of(&[endpoint("a", State::Ready)])));
+    wanted.mark_unchanged();
+    registry.routes(Source::File, vec![]);
+    registry.routes(Source::Ingress, vec![route(Source::Ingress, "b", &web)]);
+    assert_eq!(ready(&registry), None);
+    assert!(wanted.has_changed().unwrap(), "so that whoever told it does so again");
+    registry.service(&web, Some(of(&[endpoint("a", State::Ready)])));
+    assert_eq!(ready(&registry).unwrap(), ["a"]);
+}
+
+#[test]
 fn configured_hosts_are_counted_where_no_path_matches() {
     let registry = registry(Settings::default(), &[]);
     let mut wild = route(Source::File, "w", &key("", "web"));
