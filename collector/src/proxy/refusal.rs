@@ -45,6 +45,7 @@ reasons! {
     ClientCertificate "client_certificate" FORBIDDEN "The client's certificate is absent, not trusted or revoked.";
     // What there is nothing for.
     NoRoute "no_route" NOT_FOUND "No route has this host and path.";
+    RedirectLoop "redirect_loop" LOOP_DETECTED "The route redirects to the very URL that was asked for.";
     NoEndpoint "no_endpoint" SERVICE_UNAVAILABLE "No pod of the Service is ready.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Every pod of the Service has as many requests as it may.";
     CircuitOpen "circuit_open" SERVICE_UNAVAILABLE "Every pod of the Service failed too often; they are given a pause.";

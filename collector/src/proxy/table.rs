@@ -32,7 +32,7 @@ pub(crate) use self::flaw::{is_cookie_name, is_cookie_path, is_framing, is_path}
 pub use self::headers::{cookie, cookies, edit, is_same_spelling, remove_lookalikes};
 pub use self::host::host;
 use self::paths::Paths;
-pub use self::rewrite::{location, rewrite};
+pub use self::rewrite::{leads_back, location, rewrite};
 pub use self::target::is_plain_path;
 pub use self::weights::weighted;
 use super::route::{Action, Fault, Route};

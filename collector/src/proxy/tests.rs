@@ -6,7 +6,7 @@ mod running;
 use pod::Pod;
 use running::{Running, key, request, route};
 
-use super::route::{Action, Affinity, Route};
+use super::route::{Action, Affinity, Redirect, Route};
 use super::settings::Settings;
 
 #[test]
@@ -124,6 +124,24 @@ fn a_balancer_that_ends_tls_and_announces_its_clients_leads_into_no_redirect_to_
         let head = request("GET", "/").header("X-Forwarded-Proto", scheme).text();
         let head = format!("PROXY TCP4 203.0.113.9 192.0.2.1 4000 80\r\n{head}");
         assert_eq!(proxy.connect().ask(&head).status, status, "{scheme}");
+    }
+}
+
+#[test]
+fn a_redirect_to_the_very_same_url_is_refused() {
+    let proxy = Running::start(&[]);
+    let to = Redirect {
+        status: http::StatusCode::FOUND,
+        scheme: Some("http".into()),
+        host: Some("A.test:80".into()),
+        path: None,
+    };
+    let mut shop = route("/shop");
+    shop.action = Action::Redirect(Redirect { path: Some("/b".into()), ..to.clone() });
+    proxy.routes(vec![Route { action: Action::Redirect(to), ..route("/") }, shop]);
+    for (path, status, reason) in [("/x", 508, Some("redirect_loop")), ("/shop", 302, None)] {
+        let answer = proxy.connect().ask(&request("GET", path).text());
+        assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
     }
 }
 

@@ -101,11 +101,11 @@ impl Flow {
         };
         let worker = &self.connection.worker;
         let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
-        if self.route().action == Action::Refuse {
-            let lost = Lost::Refused(Refusal::Guarded);
-            return Err(Box::new(self.lost(&lost, &mut whole, None)));
-        }
-        if let Some(mut answer) = self.redirect(&opened) {
+        let redirected = self.redirect(&opened).map_err(|refusal| {
+            let lost = Lost::Refused(refusal);
+            Box::new(self.lost(&lost, &mut whole, None))
+        })?;
+        if let Some(mut answer) = redirected {
             whole.answered(answer.status(), Duration::ZERO);
             whole.finish();
             table::edit(answer.headers_mut(), &self.route().response);
@@ -163,12 +163,13 @@ impl Flow {
         Ok(Opened { head, body, subject, client, upgrade })
     }
 
-    /// The answer of a route that sends the client elsewhere.
-    fn redirect(&self, opened: &Opened) -> Option<Response<Answer>> {
+    /// The answer of a route that sends the client elsewhere, or nowhere.
+    fn redirect(&self, opened: &Opened) -> Result<Option<Response<Answer>>, Refusal> {
         let route = self.route();
         let is_secure = is_secure(&opened.client);
         let secure;
         let redirect = match &route.action {
+            Action::Refuse => return Err(Refusal::Guarded),
             _ if route.https_only && !is_secure => {
                 secure = Redirect {
                     status: StatusCode::PERMANENT_REDIRECT,
@@ -179,15 +180,18 @@ impl Flow {
                 &secure
             }
             Action::Redirect(redirect) => redirect,
-            Action::Forward(_) | Action::Refuse => return None,
+            Action::Forward(_) => return Ok(None),
         };
         let scheme = if is_secure { "https" } else { "http" };
         let host = self.sorted.authority.to_str().unwrap_or(&self.sorted.host);
         let target = request::target(&opened.head.uri);
+        if table::leads_back(redirect, scheme, host, target.path(), self.matched) {
+            return Err(Refusal::RedirectLoop);
+        }
         let location = table::location(redirect, scheme, host, &target, self.matched);
         let mut answer = answer::bare(redirect.status);
         answer.headers_mut().insert(LOCATION, location);
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// The Service that the weights choose this time.

@@ -90,7 +90,10 @@ pub(super) fn check(route: &Route) -> Result<(), Flaw> {
             return flaw(Reason::Backends, sentence.to_owned());
         }
         Action::Forward(_) | Action::Refuse => {}
-        Action::Redirect(redirect) => check_redirect(redirect)?,
+        Action::Redirect(redirect) => {
+            check_redirect(redirect)?;
+            check_way(route, redirect)?;
+        }
     }
     if let Some(path) = &route.rewrite
         && !is_path(path)
@@ -206,6 +209,28 @@ fn check_redirect(redirect: &Redirect) -> Result<(), Flaw> {
     }
     if redirect.scheme.is_none() && redirect.host.is_none() && redirect.path.is_none() {
         return wrong("it leads back to itself; write another scheme, host or path".to_owned());
+    }
+    Ok(())
+}
+
+/// Refuses a redirect of which every Location is the URL that was asked for. Whether another route catches what a
+/// longer path leads to, and how the client came, requests tell.
+fn check_way(route: &Route, redirect: &Redirect) -> Result<(), Flaw> {
+    let to = redirect.host.as_deref().and_then(host::host);
+    let same_host = match (&route.host, to) {
+        (Host::Exact(own), Some((name, None))) => **own == *name,
+        (_, None) => true,
+        (_, Some(_)) => false,
+    };
+    let same_path = match (&route.path, &redirect.path) {
+        (_, None) => true,
+        (Path::Exact(own) | Path::Prefix(own), Some(to)) => own == to,
+        (Path::Regex(_) | Path::Rest, Some(_)) => false,
+    };
+    // Conditions may not hold any more when the client comes back.
+    if same_host && same_path && redirect.scheme.is_none() && route.conditions.is_empty() {
+        let sentence = "it leads back to itself; write another scheme, host or path";
+        return flaw(Reason::Redirect, sentence.to_owned());
     }
     Ok(())
 }

@@ -304,6 +304,32 @@ fn redirects_to_nowhere_are_refused() {
 }
 
 #[test]
+fn redirects_that_lead_back_to_themselves_are_refused() {
+    let to = |host: &str, path: &str| Redirect {
+        scheme: None,
+        host: (!host.is_empty()).then(|| host.into()),
+        path: (!path.is_empty()).then(|| path.into()),
+        ..redirect()
+    };
+    let is_refused = |at: &str, path: Path, to: Redirect| {
+        let redirect = Route { action: Action::Redirect(to), ..route("r", at, path) };
+        !Table::build(vec![redirect]).1.is_empty()
+    };
+    assert!(is_refused("a.test", prefix("/"), to("A.test", "")));
+    assert!(is_refused("a.test", prefix("/a"), to("a.test", "/a")));
+    assert!(is_refused("", exact("/a"), to("", "/a")));
+    assert!(!is_refused("a.test", prefix("/"), to("www.a.test", "")));
+    assert!(!is_refused("*.test", prefix("/"), to("a.test", "")));
+    assert!(!is_refused("a.test", prefix("/"), to("a.test:8443", "")));
+    assert!(!is_refused("", prefix("/"), to("", "/shop")), "another route may have that");
+    assert!(!is_refused(
+        "a.test",
+        prefix("/"),
+        Redirect { host: Some("a.test".into()), ..redirect() }
+    ));
+}
+
+#[test]
 fn headers_that_frame_a_message_stay_as_http_writes_them() {
     for name in ["transfer-encoding", "content-length", "connection", "upgrade", "keep-alive"] {
         let set = vec![(HeaderName::from_static(name), HeaderValue::from_static("1"))];
