@@ -18,6 +18,7 @@ mod flaw;
 mod headers;
 mod host;
 mod paths;
+mod patterns;
 mod rewrite;
 mod target;
 mod weights;

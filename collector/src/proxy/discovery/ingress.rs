@@ -25,6 +25,8 @@ use crate::proxy::table::Table;
 
 /// Routes of one Ingress.
 const MAX_ROUTES: usize = 1_024;
+/// Regular expressions of one Ingress: each is tried for itself.
+const MAX_REGEXES: usize = 64;
 /// Where an Ingress named its class before there was a field for it.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
@@ -76,8 +78,14 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
     let mut report = Report::new(origin.clone());
     let options = annotation::read(&metadata.annotations, &mut report);
     let tls = tls(&spec.tls, &name.namespace, &mut report);
-    let mut reader =
-        Reader { options: &options, tls: &spec.tls, report, routes: Vec::new(), is_full: false };
+    let mut reader = Reader {
+        options: &options,
+        tls: &spec.tls,
+        report,
+        routes: Vec::new(),
+        is_full: false,
+        regexes: 0,
+    };
     let has_rules = spec.default_backend.0.is_some() || !spec.rules.0.is_empty();
     if !has_rules {
         reader.report.add(
@@ -155,6 +163,7 @@ struct Reader<'a> {
     report: Report,
     routes: Vec<Route>,
     is_full: bool,
+    regexes: usize,
 }
 
 impl Reader<'_> {
@@ -267,6 +276,18 @@ impl Reader<'_> {
                 self.report.add(Reason::TooMany, sentence);
             }
             return;
+        }
+        if matches!(path, Path::Regex(_)) {
+            self.regexes += 1;
+            if self.regexes == MAX_REGEXES + 1 {
+                let sentence = format!(
+                    "only its first {MAX_REGEXES} regular expressions are served; use prefixes, or more Ingresses"
+                );
+                self.report.add(Reason::TooMany, sentence);
+            }
+            if self.regexes > MAX_REGEXES {
+                return;
+            }
         }
         let Options { rewrite, affinity, bounds, request, response, .. } = self.options;
         let mut affinity = affinity.clone();

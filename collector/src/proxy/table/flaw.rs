@@ -2,14 +2,11 @@
 
 use http::HeaderName;
 use http::header;
-use regex::bytes::{Regex, RegexBuilder};
 
 use super::host::{self, is_name};
 use super::target::is_plain_path;
 use crate::proxy::route::{Action, Affinity, Edits, Host, Origin, Path, Redirect, Route, Source};
 
-/// Most bytes that one compiled expression may have, and a thread's working memory for it.
-const MAX_REGEX: usize = 128 << 10;
 /// Longest path that a route may have.
 const MAX_PATH: usize = 4096;
 
@@ -104,28 +101,6 @@ pub(super) fn check(route: &Route) -> Result<(), Flaw> {
     check_edits(&route.request)?;
     check_edits(&route.response)?;
     route.affinity.as_ref().map_or(Ok(()), check_affinity)
-}
-
-/// Compiles an expression that has to match whole paths.
-pub(super) fn compile(text: &str) -> Result<Regex, Flaw> {
-    // By bytes and without Unicode classes, whose tables are large: `\d` is a digit of a URL.
-    let compile = |text: &str| {
-        let mut builder = RegexBuilder::new(text);
-        builder.unicode(false).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build()
-    };
-    // By itself first, so that `a)|(b` is a fault and not a way out of the group.
-    compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z"))).map_err(|error| {
-        let why = match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The last line says what is wrong, those before show where.
-            other => {
-                let said = other.to_string();
-                said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-        };
-        let sentence = format!("{text:?} is no regular expression of the regex crate: {why}");
-        Flaw { reason: Reason::Regex, sentence }
-    })
 }
 
 /// Why a route that an earlier one shadows is left out.

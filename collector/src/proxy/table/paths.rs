@@ -1,6 +1,7 @@
 //! The paths of one host, and which of them fits best.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
@@ -21,7 +22,7 @@ pub(super) struct Paths {
     /// Sorted by segments.
     prefixes: Vec<Prefix>,
     /// In the order of writing.
-    patterns: Vec<(Regex, Box<[u32]>)>,
+    patterns: Vec<(Arc<Regex>, Box<[u32]>)>,
     /// For whatever nothing else fits.
     rest: Box<[u32]>,
 }
@@ -41,7 +42,7 @@ impl Paths {
         &mut self,
         kind: Kind,
         text: &str,
-        pattern: Option<&Regex>,
+        pattern: Option<&Arc<Regex>>,
         routes: Vec<u32>,
     ) {
         let routes = routes.into();

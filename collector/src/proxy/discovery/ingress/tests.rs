@@ -336,6 +336,14 @@ fn routes_and_faults_of_one_ingress_are_bounded() {
 }
 
 #[test]
+fn regular_expressions_of_one_ingress_are_bounded() {
+    let rules: Vec<_> =
+        (0..70).map(|at| rule("a", &format!("/{at}[a-z]"), "ImplementationSpecific")).collect();
+    let found = ingress(&json!({"podmeter.io/use-regex": "true"}), &json!({ "rules": rules }));
+    assert_eq!((found.routes.len(), reasons(&found)), (MAX_REGEXES, vec!["too_many"]));
+}
+
+#[test]
 fn what_is_too_long_to_be_kept_is_told() {
     let spec = |hosts: usize, entries: usize| {
         let hosts: Vec<_> = (0..hosts).map(|at| format!("h{at}.example")).collect();
