@@ -51,6 +51,11 @@ pub trait Told: Send + Sync {
     fn certificates(&self, source: Source, certificates: Vec<Certificate>) -> Vec<Fault>;
     /// Who signs clients' certificates. Open connections are checked anew.
     fn authorities(&self, authorities: Authorities) -> Vec<Fault>;
+    /// What of the Ingresses' routes cannot be used now: what the file says may shadow one at any time. Never changes
+    /// where nobody is told so.
+    fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {
+        tokio::sync::watch::channel(Arc::default()).1
+    }
     /// The Services that routes name now. When it changes, what is known of each is to be told again: one that was not
     /// wanted for a moment was forgotten.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
@@ -74,6 +79,10 @@ impl Told for Control {
 
     fn authorities(&self, authorities: Authorities) -> Vec<Fault> {
         self.0.acceptor.authorities(&authorities)
+    }
+
+    fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {
+        self.0.registry.refused()
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {

@@ -114,6 +114,7 @@ impl Discovery {
             () = stop.cancelled() => {}
             () = self.follow_all() => {}
             () = self.notice_wanted() => {}
+            () = self.notice_refused() => {}
             () = self.ask_for_slices() => {}
             () = self.write() => {}
         }
@@ -205,6 +206,16 @@ impl Discovery {
                 }
             }
         }
+    }
+
+    /// Takes in what other sources' routes do to ours.
+    async fn notice_refused(&self) {
+        let mut refused = self.told.refused();
+        while refused.changed().await.is_ok() {
+            let faults = refused.borrow_and_update().clone();
+            self.core().refused(&faults);
+        }
+        std::future::pending().await
     }
 
     /// Asks until it is known whether there are slices to follow.

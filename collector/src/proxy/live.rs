@@ -84,6 +84,8 @@ pub(crate) struct Registry {
     live: ArcSwap<Live>,
     state: Mutex<Known>,
     wanted: watch::Sender<Arc<BTreeSet<ServiceKey>>>,
+    /// What of the Ingresses' routes cannot be used.
+    refused: watch::Sender<Arc<Vec<Fault>>>,
 }
 
 #[derive(Default)]
@@ -112,6 +114,7 @@ impl Registry {
             live: ArcSwap::from_pointee(live),
             state: Mutex::default(),
             wanted: watch::Sender::default(),
+            refused: watch::Sender::default(),
         }
     }
 
@@ -122,6 +125,10 @@ impl Registry {
 
     pub(crate) fn wanted(&self) -> watch::Receiver<Arc<BTreeSet<ServiceKey>>> {
         self.wanted.subscribe()
+    }
+
+    pub(crate) fn refused(&self) -> watch::Receiver<Arc<Vec<Fault>>> {
+        self.refused.subscribe()
     }
 
     /// Every backend that is in use, for keeping its idle connections in bounds.
@@ -153,7 +160,19 @@ impl Registry {
             *before = wanted;
             is_new
         });
-        faults.into_iter().filter(|fault| fault.origin.source == source).collect()
+        let (ours, of_ingresses): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|fault| fault.origin.source == Source::File);
+        self.refused.send_if_modified(|before| {
+            let is_new = **before != of_ingresses;
+            if is_new {
+                *before = Arc::new(of_ingresses.clone());
+            }
+            is_new
+        });
+        match source {
+            Source::File => ours,
+            Source::Ingress => of_ingresses,
+        }
     }
 
     /// Makes the services that are wanted, and forgets those that are not.

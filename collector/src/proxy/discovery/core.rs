@@ -170,6 +170,14 @@ impl Core {
         self.wanted();
     }
 
+    /// What of our routes is in force no more, or again, since someone else's changed.
+    pub(super) fn refused(&mut self, faults: &[Fault]) {
+        if self.told_routes.is_some() && self.refused_routes != faults {
+            self.refused_routes = faults.to_vec();
+            self.settle();
+        }
+    }
+
     /// Looks anew at which Services are wanted.
     pub(super) fn wanted(&mut self) {
         let is_new = self.wanted.has_changed().unwrap_or(true);

@@ -172,6 +172,21 @@ fn a_service_that_was_not_wanted_for_a_moment_has_its_pods_when_they_are_told_ag
 }
 
 #[test]
+fn a_route_that_the_file_shadows_is_told_of_and_no_more_once_it_is_free() {
+    let registry = registry(Settings::default(), &[]);
+    let web = key("shop", "web");
+    let mut refused = registry.refused();
+    registry.routes(Source::Ingress, vec![route(Source::Ingress, "a", &web)]);
+    assert!(!refused.has_changed().unwrap());
+    let faults = registry.routes(Source::File, vec![route(Source::File, "a", &web)]);
+    assert_eq!(faults, [], "it is not the file's");
+    let reasons = |faults: &[Fault]| faults.iter().map(|fault| fault.reason).collect::<Vec<_>>();
+    assert_eq!(reasons(&refused.borrow_and_update()), ["duplicate"]);
+    registry.routes(Source::File, vec![]);
+    assert_eq!(reasons(&refused.borrow_and_update()), [""; 0]);
+}
+
+#[test]
 fn configured_hosts_are_counted_where_no_path_matches() {
     let registry = registry(Settings::default(), &[]);
     let mut wild = route(Source::File, "w", &key("", "web"));

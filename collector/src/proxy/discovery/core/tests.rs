@@ -382,6 +382,17 @@ fn what_the_table_refuses_is_a_fault_until_it_is_mended() {
 }
 
 #[test]
+fn what_the_file_shadows_is_a_fault_as_long_as_it_does() {
+    let mut bench = Bench::routed();
+    let origin = Origin { source: Source::Ingress, namespace: "shop".into(), name: "web".into() };
+    let fault = Fault { origin, reason: "duplicate", sentence: "the file has it".to_owned() };
+    bench.core.refused(&[fault]);
+    assert_eq!(bench.reasons(), [("web".to_owned(), "duplicate")]);
+    bench.core.refused(&[]);
+    assert_eq!(bench.reasons(), []);
+}
+
+#[test]
 fn certificate_stays_in_force_when_its_secret_breaks_or_goes() {
     let mut bench = Bench::routed();
     let tls = json!({"tls": [{"hosts": ["web.example"], "secretName": "cert"}]});
