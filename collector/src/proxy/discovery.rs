@@ -215,7 +215,7 @@ impl Discovery {
             let faults = refused.borrow_and_update().clone();
             self.core().refused(&faults);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Asks until it is known whether there are slices to follow.

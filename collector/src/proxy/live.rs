@@ -268,13 +268,9 @@ impl Registry {
 
     /// Which zone this is: that of a pod of this node that has one. Whether that is news for what was told before.
     fn learn_zone(&self, state: &mut Known, service: &Service) -> bool {
-        let ours = service
-            .endpoints
-            .iter()
-            .filter(|endpoint| endpoint.node.as_ref() == Some(&self.settings.node));
-        let Some(zone) = ours.filter_map(|endpoint| endpoint.zone.as_ref()).next() else {
-            return false;
-        };
+        let is_ours = |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
+        let mut ours = service.endpoints.iter().filter(is_ours);
+        let Some(zone) = ours.find_map(|endpoint| endpoint.zone.as_ref()) else { return false };
         let is_new = state.zone.as_ref() != Some(zone);
         state.zone = Some(zone.clone());
         is_new && self.settings.prefer == Prefer::SameZone

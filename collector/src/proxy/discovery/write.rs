@@ -263,7 +263,7 @@ mod tests {
         assert!(times("two")[0] <= SPREAD + 3 * EVENT_APART);
         let refused = times("one");
         assert_eq!(refused.len(), 2, "{refused:?}");
-        assert!(refused[1] - refused[0] >= EVENTS.again);
+        assert!(refused[1].abs_diff(refused[0]) >= EVENTS.again);
     }
 
     #[tokio::test(start_paused = true)]

@@ -78,7 +78,7 @@ impl Certificates {
             now.extend(self.list(certificate, &mut known, &mut faults));
         }
         told[slot] = now;
-        self.names.store(Arc::new(Names::all(told.iter().flatten())));
+        self.names.store(Arc::new(Names::all(&*told)));
         faults
     }
 
@@ -220,10 +220,10 @@ impl Parsed {
 impl Names {
     /// A certificate that does not name its host is shown only where no other one does: anyone may write an Ingress
     /// for a host.
-    fn all<'a>(all: impl Iterator<Item = &'a Listed> + Clone) -> Self {
+    fn all(told: &[Vec<Listed>]) -> Self {
         let mut names = Self::default();
         for does_name in [true, false] {
-            all.clone().for_each(|listed| names.add(listed, does_name));
+            told.iter().flatten().for_each(|listed| names.add(listed, does_name));
         }
         names
     }
