@@ -80,7 +80,7 @@ async fn rights(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
 pub(super) fn learns(proxy: &Proxy) -> bool {
     let is_of_cluster = |route: &Route| match &route.action {
         Action::Forward(services) => services.iter().any(|(key, _)| !key.namespace.is_empty()),
-        Action::Redirect(_) => false,
+        Action::Redirect(_) | Action::Refuse => false,
     };
     proxy.ingress_class.is_some()
         || proxy.routes.iter().any(is_of_cluster)

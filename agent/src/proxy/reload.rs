@@ -54,6 +54,8 @@ pub struct Reload {
     start: String,
     /// What it held last, or why it could not be read.
     last: Result<String, String>,
+    /// What was last found wrong with it; nothing once it is good.
+    faults: Vec<String>,
     /// What was last said to need a restart.
     restart: Vec<&'static str>,
 }
@@ -72,6 +74,7 @@ impl Reload {
             known: loaded.settings.proxy.as_ref().map(Known::from).unwrap_or_default(),
             last: Ok(start.clone()),
             start,
+            faults: Vec::new(),
             restart: Vec::new(),
         })
     }
@@ -106,21 +109,24 @@ impl Reload {
 
     /// Takes in what the file holds now.
     fn look(&mut self, read: Result<String, String>) {
-        if read == self.last {
+        let is_new = read != self.last;
+        // What it was refused for may lie elsewhere: a certificate's file that comes later.
+        if !is_new && self.faults.is_empty() {
             return;
         }
         match &read {
-            Ok(text) => self.reload(text),
-            Err(fault) => self.refuse([&**fault].into_iter()),
+            Ok(text) => self.reload(text, is_new),
+            Err(fault) => self.refuse(vec![fault.clone()], is_new),
         }
         self.last = read;
     }
 
-    fn reload(&mut self, text: &str) {
+    fn reload(&mut self, text: &str, is_new: bool) {
         let understood = config::understand(&self.path, text, &self.launch, &self.host);
         match reloaded(&self.known, &self.start, text, understood) {
             Outcome::Good { change, restart } => {
                 self.put(change);
+                self.faults.clear();
                 self.stats.succeeded();
                 info!(
                     routes = self.known.routes.len(),
@@ -133,15 +139,23 @@ impl Reload {
                 }
                 self.restart = restart;
             }
-            Outcome::Bad(faults) => self.refuse(faults.lines()),
+            Outcome::Bad(faults) => {
+                self.refuse(faults.lines().map(str::to_owned).collect(), is_new);
+            }
         }
     }
 
-    fn refuse<'a>(&self, faults: impl Iterator<Item = &'a str>) {
-        self.stats.failed();
-        for fault in faults {
-            warn!(fault, "the configuration file is wrong; the last good one stays in force");
+    fn refuse(&mut self, faults: Vec<String>, is_new: bool) {
+        let are_others = faults != self.faults;
+        if is_new || are_others {
+            self.stats.failed();
         }
+        if are_others {
+            for fault in &faults {
+                warn!(fault, "the configuration file is wrong; the last good one stays in force");
+            }
+        }
+        self.faults = faults;
     }
 
     /// New services go before the routes that name them, gone ones after the routes that did.

@@ -34,6 +34,8 @@ use crate::server;
 use crate::server::health::Check;
 use crate::tasks::{Stage, Tasks};
 
+/// Over how long all nodes of a cluster spread what each of them would write.
+const SPREAD: Duration = Duration::from_secs(60);
 /// A worker's stack. What is never touched costs nothing.
 const STACK: usize = 2 << 20;
 /// The access log's thread has nothing but a buffer.
@@ -232,6 +234,7 @@ pub(crate) fn learning(
         rules,
         authorities: authorities(&config.settings.tls),
         pace: Pace::default(),
+        spread: SPREAD,
     }
 }
 

@@ -250,9 +250,10 @@ impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Deserialize<'de> for 
     }
 }
 
-/// The texts of a list, at most as many as other lists have items; what is no text is left out.
+/// The texts of a list, at most as many as other lists have items, and the number of those beyond; what is no text is
+/// left out.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Texts(pub(crate) Vec<Arc<str>>);
+pub(crate) struct Texts(pub(crate) Vec<Arc<str>>, pub(crate) u32);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -262,11 +263,15 @@ impl<'de> Deserialize<'de> for Texts {
             expecting!("a list of texts");
             otherwise!(Texts::default(); unit bool number text map);
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Texts, A::Error> {
-                let mut texts = Vec::new();
+                let mut texts = Texts::default();
                 while let Some(text) = seq.next_element::<Text>()? {
-                    texts.extend(text.0.filter(|_| texts.len() < MAX_ITEMS));
+                    match text.0 {
+                        Some(text) if texts.0.len() < MAX_ITEMS => texts.0.push(text),
+                        Some(_) => texts.1 += 1,
+                        None => {}
+                    }
                 }
-                Ok(Texts(texts))
+                Ok(texts)
             }
         }
         deserializer.deserialize_any(Items)

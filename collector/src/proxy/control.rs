@@ -53,9 +53,15 @@ pub trait ToldTls: Send + Sync {
 pub trait Told: ToldTls {
     /// All routes of a source.
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
-    /// A Service; `None` when it is gone or not known.
+    /// A Service; `None` when it is gone or not known. The same may be told any number of times.
     fn service(&self, key: &ServiceKey, service: Option<Service>);
-    /// The Services that routes name now.
+    /// What of the Ingresses' routes cannot be used now: what the file says may shadow one at any time. Never changes
+    /// where nobody is told so.
+    fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {
+        tokio::sync::watch::channel(Arc::default()).1
+    }
+    /// The Services that routes name now. When it changes, what is known of each is to be told again: one that was not
+    /// wanted for a moment was forgotten.
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>>;
 }
 
@@ -79,6 +85,10 @@ impl Told for Control {
 
     fn service(&self, key: &ServiceKey, service: Option<Service>) {
         self.0.registry.service(key, service);
+    }
+
+    fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {
+        self.0.registry.refused()
     }
 
     fn wanted(&self) -> Receiver<Arc<BTreeSet<ServiceKey>>> {

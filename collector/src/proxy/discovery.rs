@@ -17,6 +17,7 @@ mod pod;
 mod routes;
 mod secret;
 mod status;
+mod turns;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +66,8 @@ pub struct Settings {
     pub authorities: Option<(Arc<str>, Arc<str>)>,
     /// How to come back after a failure.
     pub pace: Pace,
+    /// Over how long nodes spread what all of them write alike.
+    pub spread: Duration,
 }
 
 /// Follows the API server for the proxy; not yet running.
@@ -110,6 +113,7 @@ impl Discovery {
             () = stop.cancelled() => {}
             () = self.follow_all() => {}
             () = self.notice_wanted() => {}
+            () = self.notice_refused() => {}
             () = self.ask_for_slices() => {}
             () = self.write() => {}
         }
@@ -203,6 +207,16 @@ impl Discovery {
         }
     }
 
+    /// Takes in what other sources' routes do to ours.
+    async fn notice_refused(&self) {
+        let mut refused = self.told.refused();
+        while refused.changed().await.is_ok() {
+            let faults = refused.borrow_and_update().clone();
+            self.core().refused(&faults);
+        }
+        std::future::pending::<()>().await;
+    }
+
     /// Asks until it is known whether there are slices to follow.
     async fn ask_for_slices(&self) {
         let mut backoff = Backoff::new(self.settings.pace);
@@ -216,12 +230,20 @@ impl Discovery {
     }
 
     async fn write(&self) {
-        let events = write::events(&self.client, &self.notices, &self.settings.node);
-        let statuses =
-            write::statuses(&self.client, &self.unpublished, &self.settings.publish, |name| {
-                self.core().lacks_status(name)
-            });
-        tokio::join!(events, statuses, std::future::pending::<()>());
+        let Settings { node, publish, spread, .. } = &self.settings;
+        let events = write::events(
+            &self.notices,
+            *spread,
+            |notice| self.core().has_fault(&notice.fault),
+            |notice| async move { write::post(&self.client, &notice, node).await },
+        );
+        let statuses = write::statuses(
+            &self.unpublished,
+            *spread,
+            |name| self.core().lacks_status(name),
+            |name| async move { write::patch(&self.client, &name, publish).await },
+        );
+        tokio::join!(events, statuses);
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

@@ -52,6 +52,8 @@ pub struct Client {
 pub struct Peer {
     trust: Trust,
     is_trusted: bool,
+    /// Another one passes its connection on, and that one is trusted.
+    is_vouched_for: bool,
     ip: IpAddr,
     scheme: Scheme,
     certificate: Option<HeaderValue>,
@@ -126,12 +128,21 @@ impl Peer {
         Self {
             trust: trust.clone(),
             is_trusted: trust.holds(ip),
+            is_vouched_for: false,
             ip,
             scheme: if tls { Scheme::Https } else { Scheme::Http },
             certificate,
             ip_value: write::address(ip),
             node: write::node(ip),
         }
+    }
+
+    /// The same where the PROXY protocol told the address: this is who told it. Of what such a one adds to the
+    /// requests the scheme is believed if it is trusted; who the client is, it has said already.
+    #[must_use]
+    pub fn told_by(mut self, balancer: SocketAddr) -> Self {
+        self.is_vouched_for = self.trust.holds(balancer.ip());
+        self
     }
 
     /// Whether its forwarding headers are believed.
@@ -146,6 +157,9 @@ impl Peer {
     pub fn client(&self, headers: &HeaderMap) -> Client {
         let mut client = Client { ip: self.ip, scheme: self.scheme, host: None };
         if !self.is_trusted {
+            if self.is_vouched_for {
+                client.scheme = told_scheme(headers).unwrap_or(client.scheme);
+            }
             return client;
         }
         if headers.contains_key(X_FORWARDED_FOR) {
@@ -159,11 +173,7 @@ impl Peer {
         {
             client.ip = ip;
         }
-        // Of several the first is the one the client met.
-        let proto = headers.get(X_FORWARDED_PROTO).and_then(|value| {
-            Scheme::parse(value.as_bytes().split(|&byte| byte == b',').next()?.trim_ascii())
-        });
-        client.scheme = proto.unwrap_or(client.scheme);
+        client.scheme = told_scheme(headers).unwrap_or(client.scheme);
         if let Some(host) = headers.get(X_FORWARDED_HOST) {
             client.host = Some(host.clone());
         }
@@ -189,6 +199,12 @@ impl Peer {
             client.host = element.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
         }
     }
+}
+
+/// Of several the first is the one the client met.
+fn told_scheme(headers: &HeaderMap) -> Option<Scheme> {
+    let value = headers.get(X_FORWARDED_PROTO)?.as_bytes();
+    Scheme::parse(value.split(|&byte| byte == b',').next()?.trim_ascii())
 }
 
 #[cfg(test)]

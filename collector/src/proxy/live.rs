@@ -84,6 +84,8 @@ pub(crate) struct Registry {
     live: ArcSwap<Live>,
     state: Mutex<Known>,
     wanted: watch::Sender<Arc<BTreeSet<ServiceKey>>>,
+    /// What of the Ingresses' routes cannot be used.
+    refused: watch::Sender<Arc<Vec<Fault>>>,
 }
 
 #[derive(Default)]
@@ -112,6 +114,7 @@ impl Registry {
             live: ArcSwap::from_pointee(live),
             state: Mutex::default(),
             wanted: watch::Sender::default(),
+            refused: watch::Sender::default(),
         }
     }
 
@@ -122,6 +125,10 @@ impl Registry {
 
     pub(crate) fn wanted(&self) -> watch::Receiver<Arc<BTreeSet<ServiceKey>>> {
         self.wanted.subscribe()
+    }
+
+    pub(crate) fn refused(&self) -> watch::Receiver<Arc<Vec<Fault>>> {
+        self.refused.subscribe()
     }
 
     /// Every backend that is in use, for keeping its idle connections in bounds.
@@ -146,14 +153,26 @@ impl Registry {
             is_complete: self.awaited.iter().all(|source| state.routes.contains_key(source)),
         };
         self.live.store(Arc::new(live));
-        drop(state);
+        // Under the lock, so that the last word is that of the last routes.
         let wanted = Arc::new(wanted);
         self.wanted.send_if_modified(|before| {
             let is_new = **before != *wanted;
             *before = wanted;
             is_new
         });
-        faults.into_iter().filter(|fault| fault.origin.source == source).collect()
+        let (ours, of_ingresses): (Vec<_>, Vec<_>) =
+            faults.into_iter().partition(|fault| fault.origin.source == Source::File);
+        self.refused.send_if_modified(|before| {
+            let is_new = **before != of_ingresses;
+            if is_new {
+                *before = Arc::new(of_ingresses.clone());
+            }
+            is_new
+        });
+        match source {
+            Source::File => ours,
+            Source::Ingress => of_ingresses,
+        }
     }
 
     /// Makes the services that are wanted, and forgets those that are not.
@@ -189,7 +208,7 @@ impl Registry {
             Action::Forward(backends) => {
                 backends.iter().filter_map(|(key, _)| state.services.get(key).cloned()).collect()
             }
-            Action::Redirect(_) => Vec::new(),
+            Action::Redirect(_) | Action::Refuse => Vec::new(),
         };
         LiveRoute {
             stats: self.stats.route(route),
@@ -221,23 +240,46 @@ impl Registry {
     /// A Service; `None` when it is gone.
     pub(crate) fn service(&self, key: &ServiceKey, service: Option<Service>) {
         let mut state = self.lock();
+        if Self::knows(&state, key, service.as_ref()) {
+            return;
+        }
+        let has_moved =
+            service.as_ref().is_some_and(|service| self.learn_zone(&mut state, service));
         self.arrange(&mut state, key, service.as_ref());
         match service {
             Some(service) => state.told.insert(key.clone(), service),
             None => state.told.remove(key),
         };
+        if has_moved {
+            let all: Vec<_> =
+                state.told.iter().map(|(key, it)| (key.clone(), it.clone())).collect();
+            for (key, service) in all {
+                self.arrange(&mut state, &key, Some(&service));
+            }
+        }
         Self::sweep(&mut state);
+    }
+
+    /// Whether this was told before and is in force.
+    fn knows(state: &Known, key: &ServiceKey, service: Option<&Service>) -> bool {
+        let is_arranged = |live: &Arc<LiveService>| live.pods.load().is_some();
+        state.told.get(key) == service && state.services.get(key).is_none_or(is_arranged)
+    }
+
+    /// Which zone this is: that of a pod of this node that has one. Whether that is news for what was told before.
+    fn learn_zone(&self, state: &mut Known, service: &Service) -> bool {
+        let is_ours = |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
+        let mut ours = service.endpoints.iter().filter(is_ours);
+        let Some(zone) = ours.find_map(|endpoint| endpoint.zone.as_ref()) else { return false };
+        let is_new = state.zone.as_ref() != Some(zone);
+        state.zone = Some(zone.clone());
+        is_new && self.settings.prefer == Prefer::SameZone
     }
 
     fn arrange(&self, state: &mut Known, key: &ServiceKey, service: Option<&Service>) {
         let Some(live) = state.services.get(key).cloned() else { return };
         let mut pods = Pods::default();
         if let Some(service) = service {
-            let is_ours =
-                |endpoint: &&Endpoint| endpoint.node.as_ref() == Some(&self.settings.node);
-            if let Some(ours) = service.endpoints.iter().find(is_ours) {
-                state.zone.clone_from(&ours.zone);
-            }
             for endpoint in &service.endpoints {
                 let backend = self.backend(state, Key::new(key, service, endpoint), endpoint);
                 pods.by_tag.insert(EndpointTag::of(&endpoint.id), backend.clone());

@@ -31,6 +31,7 @@ reasons! {
     Upgrade "upgrade" BAD_REQUEST "A request that asks for another protocol may not have a body.";
     Expectation "expectation" EXPECTATION_FAILED "Only 100-continue can be expected.";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "The body is larger than this route allows.";
+    Guarded "guarded" FORBIDDEN "The Ingress of this path asks for a protection that is not supported here.";
     Misdirected "misdirected" MISDIRECTED_REQUEST "The TLS connection was made for another host.";
     // What is too slow or too much.
     HeadTimeout "head_timeout" REQUEST_TIMEOUT "The request's head did not arrive in time.";
@@ -44,6 +45,7 @@ reasons! {
     ClientCertificate "client_certificate" FORBIDDEN "The client's certificate is absent, not trusted or revoked.";
     // What there is nothing for.
     NoRoute "no_route" NOT_FOUND "No route has this host and path.";
+    RedirectLoop "redirect_loop" LOOP_DETECTED "The route redirects to the very URL that was asked for.";
     NoEndpoint "no_endpoint" SERVICE_UNAVAILABLE "No pod of the Service is ready.";
     Overloaded "overloaded" SERVICE_UNAVAILABLE "Every pod of the Service has as many requests as it may.";
     CircuitOpen "circuit_open" SERVICE_UNAVAILABLE "Every pod of the Service failed too often; they are given a pause.";

@@ -1,11 +1,12 @@
 //! Routes, as the sources write them: plain data, the same whether from the file or from an Ingress.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::service::ServiceKey;
+use super::table;
 
 /// Who said it. What one source says never touches what another said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,14 +60,32 @@ pub enum Path {
     Prefix(Arc<str>),
     /// A regular expression that the whole path matches.
     Regex(Arc<str>),
+    /// All that nothing else is for, whoever wrote it and when (Ingress' `defaultBackend`).
+    Rest,
 }
 
+/// What a path without a text of its own is shown as.
+static ROOT: LazyLock<Arc<str>> = LazyLock::new(|| "/".into());
+
 impl Path {
+    /// The path of a cookie that only requests for this are to send: the prefix, so that cookies for two prefixes of
+    /// one host are two; `/` where there is none.
+    #[must_use]
+    pub fn cookie(&self) -> Arc<str> {
+        let Self::Prefix(prefix) = self else { return ROOT.clone() };
+        match prefix.strip_suffix('/') {
+            _ if !table::is_cookie_path(prefix) => ROOT.clone(),
+            Some("") | None => prefix.clone(),
+            Some(shorter) => shorter.into(),
+        }
+    }
+
     /// The template, for the `http_route` label.
     #[must_use]
     pub fn template(&self) -> &Arc<str> {
         match self {
             Self::Exact(path) | Self::Prefix(path) | Self::Regex(path) => path,
+            Self::Rest => &ROOT,
         }
     }
 }
@@ -87,6 +106,8 @@ pub enum Action {
     Forward(Vec<(ServiceKey, u32)>),
     /// Back to the client with a `Location`.
     Redirect(Redirect),
+    /// Nowhere: what it asks for to be kept safe cannot be done here, and without that nobody gets through.
+    Refuse,
 }
 
 /// A redirect; what is `None` stays as the request has it.
@@ -118,7 +139,7 @@ pub struct Affinity {
     pub cookie: Arc<str>,
     /// `Max-Age`; without one the cookie lives as long as the browser's session.
     pub max_age: Option<Duration>,
-    /// `Path`.
+    /// `Path`; where none is wanted, [`Path::cookie`].
     pub path: Arc<str>,
     /// `SameSite`: `Strict`, `Lax` or `None`; the attribute is left out when absent.
     pub same_site: Option<Arc<str>>,
@@ -168,7 +189,7 @@ pub struct Route {
 
 /// Why a route, a certificate or an object could not be used. The others go on working, and where there was a
 /// good one before, it stays in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Where it is written.
     pub origin: Origin,

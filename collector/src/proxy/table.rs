@@ -5,7 +5,8 @@
 //! 1. the exact host, then a wildcard of one label, then any host; where a host has no path that fits, the next
 //!    one is asked;
 //! 2. within a host the exact path, then the longest prefix by whole segments, then regular expressions in the
-//!    order in which they are written (their length says nothing about how much they match);
+//!    order in which they are written (their length says nothing about how much they match), then what is for all the
+//!    rest;
 //! 3. on the same path the route with more conditions, then the one that is written first.
 //!
 //! Paths are compared as they came: `/%61` is not `/a`, and `//a` is not `/a`. What no backend may be asked for at
@@ -17,6 +18,7 @@ mod flaw;
 mod headers;
 mod host;
 mod paths;
+mod patterns;
 mod rewrite;
 mod target;
 mod weights;
@@ -27,10 +29,11 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 pub use self::flaw::Reason;
-pub use self::headers::{cookie, edit, is_same_spelling, remove_lookalikes};
+pub(crate) use self::flaw::{is_cookie_name, is_cookie_path, is_framing, is_path};
+pub use self::headers::{cookie, cookies, edit, is_same_spelling, remove_lookalikes};
 pub use self::host::host;
 use self::paths::Paths;
-pub use self::rewrite::{location, rewrite};
+pub use self::rewrite::{leads_back, location, rewrite};
 pub use self::target::is_plain_path;
 pub use self::weights::weighted;
 use super::route::{Action, Fault, Route};
@@ -107,12 +110,17 @@ impl Table {
         &self.routes
     }
 
+    /// Its routes, where nothing is to be found in it.
+    pub(crate) fn into_routes(self) -> Vec<Route> {
+        self.routes
+    }
+
     /// The Services that they name, those with a weight of 0 too.
     #[must_use]
     pub fn services(&self) -> BTreeSet<ServiceKey> {
         let named = self.routes.iter().filter_map(|route| match &route.action {
             Action::Forward(backends) => Some(backends),
-            Action::Redirect(_) => None,
+            Action::Redirect(_) | Action::Refuse => None,
         });
         named.flatten().map(|(service, _)| service.clone()).collect()
     }

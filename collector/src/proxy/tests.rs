@@ -4,7 +4,10 @@ mod pod;
 mod running;
 
 use pod::Pod;
-use running::{Running, request};
+use running::{Running, key, request, route};
+
+use super::route::{Action, Affinity, Redirect, Route};
+use super::settings::Settings;
 
 #[test]
 fn requests_go_to_the_pod_and_answers_come_back_over_one_kept_connection() {
@@ -86,6 +89,118 @@ fn no_route_and_no_pod_say_so_themselves() {
     let answer = proxy.connect().ask(&request("GET", "/").text());
     assert_eq!((answer.status, answer.header("podmeter-reason")), (503, Some("no_endpoint")));
     assert_eq!(answer.header("retry-after"), Some("1"));
+}
+
+#[test]
+fn what_is_to_be_kept_safe_is_refused_where_a_wider_path_would_let_it_through() {
+    let pod = Pod::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let proxy = Running::start(&[&pod]);
+    let mut admin = route("/admin");
+    (admin.action, admin.https_only) = (Action::Refuse, true);
+    proxy.routes(vec![route("/"), admin]);
+    let mut client = proxy.connect();
+    for (path, status, reason) in
+        [("/admin/users", 403, Some("guarded")), ("/administer", 204, None), ("/", 204, None)]
+    {
+        let answer = client.ask(&request("GET", path).text());
+        assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
+    }
+}
+
+#[test]
+fn a_balancer_that_ends_tls_and_announces_its_clients_leads_into_no_redirect_to_https() {
+    let pod = Pod::answering("HTTP/1.1 204 No Content\r\n\r\n");
+    let balancer: Vec<ipnet::IpNet> = vec!["127.0.0.1/32".parse().unwrap()];
+    let settings = Settings {
+        workers: 1,
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        trusted: balancer.clone(),
+        proxy_protocol: balancer,
+        ..Settings::default()
+    };
+    let proxy = Running::start_with(settings, &[&pod]);
+    proxy.routes(vec![Route { https_only: true, ..route("/") }]);
+    for (scheme, status) in [("https", 204), ("http", 308)] {
+        let head = request("GET", "/").header("X-Forwarded-Proto", scheme).text();
+        let head = format!("PROXY TCP4 203.0.113.9 192.0.2.1 4000 80\r\n{head}");
+        assert_eq!(proxy.connect().ask(&head).status, status, "{scheme}");
+    }
+}
+
+#[test]
+fn a_redirect_to_the_very_same_url_is_refused() {
+    let proxy = Running::start(&[]);
+    let to = Redirect {
+        status: http::StatusCode::FOUND,
+        scheme: Some("http".into()),
+        host: Some("A.test:80".into()),
+        path: None,
+    };
+    let mut shop = route("/shop");
+    shop.action = Action::Redirect(Redirect { path: Some("/b".into()), ..to.clone() });
+    proxy.routes(vec![Route { action: Action::Redirect(to), ..route("/") }, shop]);
+    for (path, status, reason) in [("/x", 508, Some("redirect_loop")), ("/shop", 302, None)] {
+        let answer = proxy.connect().ask(&request("GET", path).text());
+        assert_eq!((answer.status, answer.header("podmeter-reason")), (status, reason), "{path}");
+    }
+}
+
+/// Sessions of this cookie on a route, for all of the host.
+fn sticky(route: Route) -> Route {
+    let affinity =
+        Affinity { cookie: "s".into(), max_age: None, path: "/".into(), same_site: None };
+    Route { affinity: Some(affinity), ..route }
+}
+
+/// The cookie that an answer sets, as a request sends it.
+fn session(answer: &running::Answer) -> String {
+    let set = answer.header("set-cookie").unwrap();
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_session_stays_with_the_service_that_the_weights_once_chose() {
+    let (web, next) = (
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nweb"),
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnext"),
+    );
+    let proxy = Running::start(&[&web]);
+    proxy.service("next", &[&next]);
+    let weighted = |web, next| {
+        let action = Action::Forward(vec![(key("web"), web), (key("next"), next)]);
+        proxy.routes(vec![sticky(Route { action, ..route("/") })]);
+    };
+    weighted(0, 1);
+    let mut client = proxy.connect();
+    let first = client.ask(&request("GET", "/").text());
+    let cookie = session(&first);
+    let asked = request("GET", "/").header("Cookie", &cookie).text();
+    weighted(1000, 1);
+    for _ in 0..20 {
+        let answer = client.ask(&asked);
+        assert_eq!((&*answer.body, answer.header("set-cookie")), ("next", None));
+    }
+    weighted(1, 0);
+    assert_eq!(client.ask(&asked).body, "web", "what gets nothing any more keeps no session");
+}
+
+#[test]
+fn cookies_of_the_same_name_for_two_services_do_not_hide_each_other() {
+    let (web, shop) = (
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nweb"),
+        Pod::answering("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nshop"),
+    );
+    let proxy = Running::start(&[&web]);
+    proxy.service("shop", &[&shop]);
+    let action = Action::Forward(vec![(key("shop"), 1)]);
+    proxy.routes(vec![sticky(route("/")), sticky(Route { action, ..route("/shop") })]);
+    let mut client = proxy.connect();
+    let cookies = ["/", "/shop"].map(|path| session(&client.ask(&request("GET", path).text())));
+    let cookies = cookies.join("; ");
+    for (path, body) in [("/", "web"), ("/shop", "shop")] {
+        let answer = client.ask(&request("GET", path).header("Cookie", &cookies).text());
+        assert_eq!((&*answer.body, answer.header("set-cookie")), (body, None), "{path}");
+    }
 }
 
 #[test]

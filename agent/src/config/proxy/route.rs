@@ -62,7 +62,8 @@ fn route(section: &mut Section<'_>, name: Option<Arc<str>>, services: &Services)
     let rewrite = section.text("rewrite").map(Arc::from);
     let request = section.inside("request", edits::edits);
     let response = section.inside("response", edits::edits);
-    let affinity = section.optional("affinity", |section| Some(affinity(section)));
+    let of = path.as_ref().unwrap_or(&Path::Rest);
+    let affinity = section.optional("affinity", |section| Some(affinity(section, of)));
     let https_only = section.flag("https_only").unwrap_or_default();
     let mut bounds = section.inside("timeouts", bounds);
     bounds.body = section.bytes("max_body", BODY);
@@ -185,11 +186,11 @@ fn redirect(section: &mut Section<'_>) -> Option<Redirect> {
     })
 }
 
-fn affinity(section: &mut Section<'_>) -> Affinity {
+fn affinity(section: &mut Section<'_>, of: &Path) -> Affinity {
     Affinity {
         cookie: section.text("cookie").map_or_else(|| COOKIE.into(), Arc::from),
         max_age: section.duration_in("max_age", Duration::from_secs(1)..=YEAR),
-        path: section.text("path").map_or_else(|| "/".into(), Arc::from),
+        path: section.text("path").map_or_else(|| of.cookie(), Arc::from),
         same_site: section.parsed("same_site", "strict, lax or none", |text| {
             let words = ["Strict", "Lax", "None"];
             words.into_iter().find(|word| word.eq_ignore_ascii_case(text)).map(Arc::from)

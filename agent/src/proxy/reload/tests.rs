@@ -189,6 +189,26 @@ fn a_bad_file_is_counted_once_and_a_good_one_makes_it_valid_again() {
 }
 
 #[test]
+fn a_file_that_is_wrong_for_a_reason_outside_of_it_is_understood_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    let needs = text(&["b"])
+        .replace("  services:", &format!("  affinity_key: {}\n  services:", key.display()));
+    let (told, _heard) = Recorder::new();
+    let mut reload = following(&text(&["a"]), told.clone());
+    for _ in 0..3 {
+        reload.look(Ok(needs.clone()));
+        assert_eq!((told.said(), counts(&reload.stats())), (vec![], "0 1 0".to_owned()));
+    }
+    fs::write(&key, "k".repeat(64)).unwrap();
+    reload.look(Ok(needs.clone()));
+    assert_eq!(told.said(), ["+b", "file b", "-a"]);
+    assert_eq!(counts(&reload.stats()), "1 1 1");
+    reload.look(Ok(needs));
+    assert_eq!(counts(&reload.stats()), "1 1 1", "and then it is left alone");
+}
+
+#[test]
 fn without_a_file_there_is_nothing_to_follow() {
     let (launch, host) = flags();
     let settings = config::understand("f.yaml".as_ref(), "", &launch, &host).unwrap();

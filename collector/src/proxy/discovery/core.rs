@@ -32,7 +32,7 @@ use crate::proxy::route::{Fault, Origin, Route, Source};
 use crate::proxy::service::ServiceKey;
 
 /// An Event that is to be written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Notice {
     pub(super) about: About,
     pub(super) fault: Fault,
@@ -170,12 +170,30 @@ impl Core {
         self.wanted();
     }
 
+    /// What of our routes is in force no more, or again, since someone else's changed.
+    pub(super) fn refused(&mut self, faults: &[Fault]) {
+        if self.told_routes.is_some() && self.refused_routes != faults {
+            self.refused_routes = faults.to_vec();
+            self.settle();
+        }
+    }
+
     /// Looks anew at which Services are wanted.
     pub(super) fn wanted(&mut self) {
+        let is_new = self.wanted.has_changed().unwrap_or(true);
         let wanted = self.wanted.borrow_and_update().clone();
-        self.services.want(&wanted, &*self.links.told);
+        self.services.want(&wanted, &self.in_order(), &*self.links.told);
+        if is_new {
+            self.services.tell_again(&*self.links.told);
+        }
         self.links.subjects.notify_one();
         self.settle();
+    }
+
+    /// The Services of Ingresses, those of the oldest first.
+    fn in_order(&self) -> Vec<Name> {
+        let routes = self.told_routes.iter().flatten();
+        routes.flat_map(ingress::services).filter_map(Name::of).collect()
     }
 
     pub(super) fn secret(&mut self, name: &Name, changes: Vec<Change<SecretObject>>) {
@@ -304,6 +322,11 @@ impl Core {
     fn is_unpublished(&self, ingress: &Ingress) -> bool {
         !self.publish.is_empty()
             && self.publish != ingress.published.iter().cloned().collect::<BTreeSet<_>>()
+    }
+
+    /// Whether this is still wrong.
+    pub(super) fn has_fault(&self, fault: &Fault) -> bool {
+        self.faults.has(fault)
     }
 
     /// Whether the status of an Ingress of ours is still to be written.

@@ -1,6 +1,6 @@
 //! What cannot be used, and the set of all that cannot be used at present.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, HashMap, btree_map::Entry};
 
 use tracing::{info, warn};
 
@@ -36,7 +36,7 @@ reasons! {
     BadAnnotation "bad_annotation" "An annotation's value is not understood.";
     UnknownAnnotation "unknown_annotation" "An annotation in our domain is not known.";
     Unsupported "unsupported_annotation" "An annotation for nginx changes routing and is not supported.";
-    Guarded "guard_not_supported" "An annotation for nginx restricts access and is not supported: nothing is served.";
+    Guarded "guard_not_supported" "An annotation for nginx restricts access and is not supported: requests are refused.";
     TooMany "too_many" "More rules, Secrets or Services than are kept.";
     CertificateMissing "certificate_missing" "The Secret is not there.";
     CertificateMalformed "certificate_malformed" "The Secret holds no certificate and key.";
@@ -59,6 +59,12 @@ impl Report {
         Self { origin, faults: Vec::new() }
     }
 
+    /// Adds what someone else found.
+    pub(super) fn extend(&mut self, faults: Vec<Fault>) {
+        let left = MAX_OF_ONE.saturating_sub(self.faults.len());
+        self.faults.extend(faults.into_iter().take(left));
+    }
+
     pub(super) fn add(&mut self, reason: Reason, sentence: impl Into<String>) {
         if self.faults.len() < MAX_OF_ONE {
             self.faults.push(fault(&self.origin, reason, sentence));
@@ -71,7 +77,7 @@ pub(super) fn fault(origin: &Origin, reason: Reason, sentence: impl Into<String>
 }
 
 /// What a fault is about, which is the reason on its Event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum About {
     Route,
     Certificate,
@@ -100,7 +106,14 @@ impl Faults {
     pub(super) fn replace(&mut self, faults: Vec<(About, Fault)>) -> Vec<(About, Fault)> {
         let mut before = std::mem::take(&mut self.present);
         let mut new = Vec::new();
-        for (about, fault) in faults.into_iter().take(MAX_FAULTS) {
+        // Nobody's mistakes may hide those of others.
+        let mut counts: HashMap<Origin, usize> = HashMap::new();
+        let faults = faults.into_iter().filter(|(_, fault)| {
+            let count = counts.entry(fault.origin.clone()).or_default();
+            *count += 1;
+            *count <= MAX_OF_ONE
+        });
+        for (about, fault) in faults.take(MAX_FAULTS) {
             let key = (fault.origin.clone(), fault.reason, fault.sentence.clone());
             let is_known = before.remove(&key).is_some();
             if let Entry::Vacant(place) = self.present.entry(key) {
@@ -116,6 +129,11 @@ impl Faults {
             info!(%namespace, %name, reason, "mended: {sentence}");
         }
         new
+    }
+
+    pub(super) fn has(&self, fault: &Fault) -> bool {
+        let Fault { origin, reason, sentence } = fault.clone();
+        self.present.contains_key(&(origin, reason, sentence))
     }
 
     pub(super) fn all(&self) -> Vec<Fault> {
@@ -137,6 +155,21 @@ mod tests {
         let origin =
             Origin { source: Source::Ingress, namespace: "shop".into(), name: name.into() };
         (About::Route, fault(&origin, Reason::BadPath, "it is odd"))
+    }
+
+    #[test]
+    fn faults_of_one_object_do_not_hide_those_of_another() {
+        let mut faults = Faults::default();
+        let mut all: Vec<_> = (0..2 * MAX_FAULTS)
+            .map(|at| {
+                let (about, fault) = about("loud");
+                (about, Fault { sentence: at.to_string(), ..fault })
+            })
+            .collect();
+        all.push(about("quiet"));
+        let told = faults.replace(all);
+        assert_eq!(told.len(), MAX_OF_ONE + 1);
+        assert!(told.contains(&about("quiet")));
     }
 
     #[test]

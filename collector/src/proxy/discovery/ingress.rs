@@ -4,6 +4,7 @@
 //! whether what was good before stays in force in [`super::routes`].
 
 mod annotation;
+mod path;
 mod value;
 
 use std::net::IpAddr;
@@ -20,11 +21,12 @@ use super::object::{
 use crate::api::lax::{Lax, List};
 use crate::proxy::route::{Action, Fault, Host, Origin, Path, Route, Source};
 use crate::proxy::service::ServiceKey;
+use crate::proxy::table::Table;
 
-/// Bytes of a path.
-pub(super) const MAX_PATH: usize = 1_024;
 /// Routes of one Ingress.
 const MAX_ROUTES: usize = 1_024;
+/// Regular expressions of one Ingress: each is tried for itself.
+const MAX_REGEXES: usize = 64;
 /// Where an Ingress named its class before there was a field for it.
 const CLASS_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
@@ -39,7 +41,7 @@ pub(super) struct Ingress {
     pub(super) routes: Vec<Route>,
     pub(super) tls: Vec<Tls>,
     pub(super) faults: Vec<Fault>,
-    /// It asks for something that it must not be served without.
+    /// It asks for something that it must not be served without: what was good before must go, too.
     pub(super) refused: bool,
     /// Addresses in its status.
     pub(super) published: Vec<Arc<str>>,
@@ -76,8 +78,14 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
     let mut report = Report::new(origin.clone());
     let options = annotation::read(&metadata.annotations, &mut report);
     let tls = tls(&spec.tls, &name.namespace, &mut report);
-    let mut reader =
-        Reader { options: &options, tls: &spec.tls, report, routes: Vec::new(), is_full: false };
+    let mut reader = Reader {
+        options: &options,
+        tls: &spec.tls,
+        report,
+        routes: Vec::new(),
+        is_full: false,
+        regexes: 0,
+    };
     let has_rules = spec.default_backend.0.is_some() || !spec.rules.0.is_empty();
     if !has_rules {
         reader.report.add(
@@ -86,21 +94,25 @@ pub(super) fn read(object: IngressObject) -> Option<Ingress> {
         );
     }
     let default =
-        spec.default_backend.0.and_then(|backend| reader.backend(backend, "defaultBackend"));
+        spec.default_backend.0.and_then(|backend| reader.action(backend, "defaultBackend"));
     reader.rules(spec.rules, default.as_ref());
-    let Reader { mut routes, report, .. } = reader;
-    if options.refused {
+    let Reader { mut routes, mut report, .. } = reader;
+    // Its rules would otherwise take all of the main one's requests.
+    if options.is_canary {
         routes.clear();
     }
+    // What no table would take is told here, where it decides whether the last good version stays in force.
+    let (table, refused) = Table::build(routes);
+    report.extend(refused);
     Some(Ingress {
         origin,
         uid: metadata.uid.0.unwrap_or_default(),
         created: metadata.creation_timestamp.time(),
         classes: classes.collect(),
-        routes,
-        tls: if options.refused { Vec::new() } else { tls },
+        routes: table.into_routes(),
+        tls: if options.is_canary { Vec::new() } else { tls },
         faults: report.faults,
-        refused: options.refused,
+        refused: options.is_canary || options.is_guarded,
         published: published(object.status.into_inner().load_balancer),
     })
 }
@@ -113,6 +125,13 @@ fn published(balancer: Lax<LoadBalancer>) -> Vec<Arc<str>> {
 /// The Secrets of the hosts, as far as they can be named.
 fn tls(entries: &List<TlsObject>, namespace: &Arc<str>, report: &mut Report) -> Vec<Tls> {
     let mut all = Vec::new();
+    let mut left_out = |count: u32, what: &str| {
+        if count > 0 {
+            report.add(Reason::TooMany, format!("{count} {what} are left out; use more Ingresses"));
+        }
+    };
+    left_out(entries.1, "entries of tls");
+    left_out(entries.0.iter().map(|entry| entry.hosts.1).sum(), "hosts of tls");
     for entry in &entries.0 {
         // Without a Secret the hosts have the proxy's own certificate.
         let Some(text) = &entry.secret_name.0 else { continue };
@@ -144,10 +163,11 @@ struct Reader<'a> {
     report: Report,
     routes: Vec<Route>,
     is_full: bool,
+    regexes: usize,
 }
 
 impl Reader<'_> {
-    fn rules(&mut self, rules: List<RuleObject>, default: Option<&ServiceKey>) {
+    fn rules(&mut self, rules: List<RuleObject>, default: Option<&Action>) {
         if rules.1 > 0 {
             self.report.add(
                 Reason::TooMany,
@@ -155,14 +175,14 @@ impl Reader<'_> {
             );
         }
         if let Some(default) = default {
-            self.push(Host::Any, Path::Prefix("/".into()), default.clone());
+            self.push(Host::Any, Path::Rest, default.clone());
         }
         for rule in rules.0 {
             self.rule(rule, default);
         }
     }
 
-    fn rule(&mut self, rule: RuleObject, default: Option<&ServiceKey>) {
+    fn rule(&mut self, rule: RuleObject, default: Option<&Action>) {
         let text = rule.host.as_str();
         let host = match value::host(text) {
             Ok(host) => host,
@@ -193,7 +213,8 @@ impl Reader<'_> {
     }
 
     fn path(&mut self, host: &Host, entry: PathObject) {
-        let path = match path(&entry, self.options.regex) {
+        let read = if self.options.is_guarded { path::guarded } else { path::read };
+        let path = match read(&entry, self.options.regex) {
             Ok(path) => path,
             Err(why) => {
                 let shown: String = entry.path.as_str().chars().take(80).collect();
@@ -201,9 +222,26 @@ impl Reader<'_> {
             }
         };
         let place = format!("path {:?}", path.template());
-        if let Some(key) = self.backend(entry.backend.into_inner(), &place) {
-            self.push(host.clone(), path, key);
+        if let Some(action) = self.action(entry.backend.into_inner(), &place) {
+            self.push(host.clone(), path, action);
         }
+    }
+
+    /// What is done with the requests for this backend.
+    fn action(&mut self, backend: BackendObject, place: &str) -> Option<Action> {
+        // Whatever it names: a neighbour's wider path would let them in otherwise.
+        if self.options.is_guarded {
+            return Some(Action::Refuse);
+        }
+        let service = self.backend(backend, place)?;
+        Some(Action::Forward(match &self.options.canary {
+            Some(((name, port), weight)) => {
+                let other =
+                    ServiceKey { name: name.clone(), port: port.clone(), ..service.clone() };
+                vec![(service, 100 - weight), (other, *weight)]
+            }
+            None => vec![(service, 1)],
+        }))
     }
 
     fn backend(&mut self, backend: BackendObject, place: &str) -> Option<ServiceKey> {
@@ -230,7 +268,7 @@ impl Reader<'_> {
         Some(name.with(port))
     }
 
-    fn push(&mut self, host: Host, path: Path, service: ServiceKey) {
+    fn push(&mut self, host: Host, path: Path, action: Action) {
         if self.routes.len() >= MAX_ROUTES {
             if !std::mem::replace(&mut self.is_full, true) {
                 let sentence =
@@ -239,26 +277,34 @@ impl Reader<'_> {
             }
             return;
         }
-        let Options { rewrite, affinity, bounds, request, response, canary, .. } = self.options;
-        let forward = match canary {
-            Some(((name, port), weight)) => {
-                let other =
-                    ServiceKey { name: name.clone(), port: port.clone(), ..service.clone() };
-                vec![(service, 100 - weight), (other, *weight)]
+        if matches!(path, Path::Regex(_)) {
+            self.regexes += 1;
+            if self.regexes == MAX_REGEXES + 1 {
+                let sentence = format!(
+                    "only its first {MAX_REGEXES} regular expressions are served; use prefixes, or more Ingresses"
+                );
+                self.report.add(Reason::TooMany, sentence);
             }
-            None => vec![(service, 1)],
-        };
+            if self.regexes > MAX_REGEXES {
+                return;
+            }
+        }
+        let Options { rewrite, affinity, bounds, request, response, .. } = self.options;
+        let mut affinity = affinity.clone();
+        if let Some(affinity) = affinity.as_mut().filter(|affinity| affinity.path.is_empty()) {
+            affinity.path = path.cookie();
+        }
         self.routes.push(Route {
             origin: self.report.origin.clone(),
             https_only: self.is_https_only(&host),
             host,
             path,
             conditions: Vec::new(),
-            action: Action::Forward(forward),
+            action,
             rewrite: rewrite.clone(),
             request: request.clone(),
             response: response.clone(),
-            affinity: affinity.clone(),
+            affinity,
             bounds: bounds.clone(),
         });
     }
@@ -280,36 +326,6 @@ impl Reader<'_> {
     }
 }
 
-fn path(entry: &PathObject, regex: bool) -> Result<Path, String> {
-    let text = entry.path.as_str();
-    let kind = entry.path_type.as_str();
-    let is_specific = matches!(kind, "ImplementationSpecific" | "");
-    let text = if text.is_empty() && is_specific { "/" } else { text };
-    if text.len() > MAX_PATH {
-        return Err(format!("is longer than {MAX_PATH} bytes"));
-    }
-    let is_regex = regex && is_specific;
-    let is_absolute = text.starts_with('/') || (is_regex && text.starts_with('^'));
-    if !is_absolute {
-        return Err("does not begin with \"/\"".to_owned());
-    }
-    if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ') {
-        return Err("has a space or a control character; write it percent-encoded".to_owned());
-    }
-    // Paths are compared as they came and without the query.
-    if !is_regex && text.contains(['?', '#']) {
-        return Err("has a query or fragment, which no path has".to_owned());
-    }
-    let text = text.into();
-    match kind {
-        "Exact" => Ok(Path::Exact(text)),
-        "Prefix" => Ok(Path::Prefix(text)),
-        _ if is_regex => Ok(Path::Regex(text)),
-        _ if is_specific => Ok(Path::Prefix(text)),
-        _ => Err(format!("has pathType {kind:?}; write Exact, Prefix or ImplementationSpecific")),
-    }
-}
-
 /// An address in a status, as the API writes it.
 pub(super) fn address(text: &str) -> serde_json::Value {
     match text.parse::<IpAddr>() {
@@ -322,7 +338,7 @@ pub(super) fn address(text: &str) -> serde_json::Value {
 pub(super) fn services(route: &Route) -> impl Iterator<Item = &ServiceKey> {
     let all = match &route.action {
         Action::Forward(services) => services.as_slice(),
-        Action::Redirect(_) => &[],
+        Action::Redirect(_) | Action::Refuse => &[],
     };
     all.iter().map(|(key, _)| key)
 }

@@ -7,9 +7,11 @@ use serde::Deserialize;
 use crate::api::lax::{Lax, List, Map, Text, Texts, Whole};
 use crate::api::object::{Metadata, objects};
 
-/// Bytes of an Ingress' annotation that are kept.
+/// Bytes of an Ingress' annotation that are understood.
 pub(super) const MAX_ANNOTATION: usize = 4_096;
-/// Bytes of a path that are kept; longer ones than [`super::ingress::MAX_PATH`] are refused.
+/// Bytes of one that are kept: one that was cut can be told by its length.
+pub(super) const KEPT_ANNOTATION: usize = MAX_ANNOTATION + 4;
+/// Bytes of a path that are kept; longer ones than `ingress::path` takes are refused.
 const MAX_PATH: usize = 2_048;
 /// Bytes of one key of a Secret, as base64: the API takes Secrets of 1 MiB.
 const MAX_SECRET: usize = 1_500_000;
@@ -28,7 +30,7 @@ macro_rules! read {
 read! {
     /// `networking.k8s.io/v1` Ingress.
     IngressObject {
-        metadata: Lax<Metadata<Map<MAX_ANNOTATION>>>,
+        metadata: Lax<Metadata<Map<KEPT_ANNOTATION>>>,
         spec: Lax<IngressSpec>,
         status: Lax<IngressStatus>,
     }

@@ -30,6 +30,8 @@ use crate::proxy::{hop, table, trace};
 
 /// Headers that tell the pod about the client.
 const FORWARDED: usize = 6;
+/// Cookies of a session's name that are looked at: each takes a signature for each Service.
+const SESSIONS: usize = 4;
 
 /// A request that has a route, and nothing is decided about it yet.
 pub(crate) struct Flow {
@@ -106,20 +108,29 @@ impl Flow {
             }
         };
         let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
-        if let Some(mut answer) = self.redirect(&opened) {
+        let redirected = self.redirect(&opened).map_err(|refusal| {
+            let lost = Lost::Refused(refusal);
+            Box::new(self.lost(&lost, &mut whole, None, Duration::ZERO))
+        })?;
+        if let Some(mut answer) = redirected {
             whole.answered(answer.status(), Duration::ZERO);
             whole.finish();
             table::edit(answer.headers_mut(), &self.route().response);
             return Err(Box::new(answer));
         }
-        let Some(service) = self.service().cloned() else {
+        let session = self.session(&opened.head.headers);
+        let (service, session) = match session {
+            Some((service, tag)) => (Some(service), Some(tag)),
+            None => (self.service(), None),
+        };
+        let Some(service) = service.cloned() else {
             let lost = Lost::Refused(Refusal::NoEndpoint);
             return Err(Box::new(self.lost(&lost, &mut whole, None, Duration::ZERO)));
         };
         let Opened { head, body, subject, client, upgrade } = opened;
         let (protocol, upgrade) = upgrade.unzip();
         Ok(Box::new(Forwarding {
-            session: self.session(&service, &head.headers),
+            session,
             is_grpc: request::is_grpc(&head.headers),
             is_secure: is_secure(&client),
             request: Some(self.outgoing(head, body, protocol, &client)),
@@ -159,12 +170,13 @@ impl Flow {
         Ok(Opened { head, body, subject, client, upgrade })
     }
 
-    /// The answer of a route that sends the client elsewhere.
-    fn redirect(&self, opened: &Opened) -> Option<Response<Answer>> {
+    /// The answer of a route that sends the client elsewhere, or nowhere.
+    fn redirect(&self, opened: &Opened) -> Result<Option<Response<Answer>>, Refusal> {
         let route = self.route();
         let is_secure = is_secure(&opened.client);
         let secure;
         let redirect = match &route.action {
+            Action::Refuse => return Err(Refusal::Guarded),
             _ if route.https_only && !is_secure => {
                 secure = Redirect {
                     status: StatusCode::PERMANENT_REDIRECT,
@@ -175,15 +187,18 @@ impl Flow {
                 &secure
             }
             Action::Redirect(redirect) => redirect,
-            Action::Forward(_) => return None,
+            Action::Forward(_) => return Ok(None),
         };
         let scheme = if is_secure { "https" } else { "http" };
         let host = self.sorted.authority.to_str().unwrap_or(&self.sorted.host);
         let target = request::target(&opened.head.uri);
+        if table::leads_back(redirect, scheme, host, target.path(), self.matched) {
+            return Err(Refusal::RedirectLoop);
+        }
         let location = table::location(redirect, scheme, host, &target, self.matched);
         let mut answer = answer::bare(redirect.status);
         answer.headers_mut().insert(LOCATION, location);
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// The Service that the weights choose this time.
@@ -194,15 +209,24 @@ impl Flow {
                 services.get(table::weighted(weights, fastrand::u32(..))?)
             }
             Action::Forward(_) => services.first(),
-            Action::Redirect(_) => None,
+            Action::Redirect(_) | Action::Refuse => None,
         }
     }
 
-    /// The pod that the client's session is bound to, if its cookie is ours.
-    fn session(&self, service: &LiveService, headers: &HeaderMap) -> Option<EndpointTag> {
+    /// The Service and the pod that the client's session is bound to, if one of its cookies is ours. It stays with a
+    /// Service that the weights still give anything to. Other paths of the host may set cookies of the same name.
+    fn session(&self, headers: &HeaderMap) -> Option<(&Arc<LiveService>, EndpointTag)> {
         let affinity = self.route().affinity.as_ref()?;
-        let cookie = table::cookie(headers, &affinity.cookie)?;
-        self.connection.worker.shared.affinity.verify(&service.key, cookie.as_bytes())
+        let Action::Forward(weights) = &self.route().action else { return None };
+        let keys = &self.connection.worker.shared.affinity;
+        let mut cookies = table::cookies(headers, &affinity.cookie).take(SESSIONS);
+        cookies.find_map(|cookie| {
+            let mut services = self.ready().services.iter().zip(weights);
+            services.find_map(|(service, (_, weight))| {
+                let tag = (*weight > 0).then(|| keys.verify(&service.key, cookie))?;
+                Some((service, tag?))
+            })
+        })
     }
 
     /// The request as it is written to the pod.

@@ -52,6 +52,16 @@ fn stranger_is_itself_whatever_it_says() {
 }
 
 #[test]
+fn trusted_balancer_that_announces_a_client_is_believed_about_the_scheme_alone() {
+    let said = headers(&[("x-forwarded-proto", "https"), ("x-forwarded-for", "192.0.2.1")]);
+    for (balancer, scheme) in [(LB, Scheme::Https), (STRANGER, Scheme::Http)] {
+        let client = peer(STRANGER, false).told_by(balancer.parse().unwrap()).client(&said);
+        let ip = "203.0.113.9".parse().unwrap();
+        assert_eq!(client, Client { ip, scheme, host: None }, "{balancer}");
+    }
+}
+
+#[test]
 fn client_is_the_nearest_address_that_is_not_trusted() {
     for (lines, expected) in [
         (&[("x-forwarded-for", "192.0.2.1")][..], "192.0.2.1"),

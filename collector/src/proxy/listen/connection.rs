@@ -230,6 +230,7 @@ impl Accepted {
             .and_then(|session| session.client.as_ref())
             .map(|certificate| certificate.forwarded().clone());
         Peer::new(&self.terms.worker.shared.trust, peer, tls.is_some(), certificate)
+            .told_by(self.peer)
     }
 
     fn http1(&self) -> http1::Builder {

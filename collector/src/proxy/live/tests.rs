@@ -129,6 +129,64 @@ fn pods_of_this_node_or_zone_are_near_where_they_are_preferred() {
 }
 
 #[test]
+fn a_zone_that_is_learnt_late_counts_for_what_was_told_before_and_is_not_forgotten() {
+    let settings =
+        Settings { prefer: Prefer::SameZone, node: "node".into(), ..Settings::default() };
+    let registry = registry(settings, &[]);
+    let (web, other) = (key("shop", "web"), key("shop", "other"));
+    let routes = [&web, &other].map(|key| route(Source::File, &key.name, key));
+    registry.routes(Source::File, routes.to_vec());
+    let (mut ours, mut theirs) = (endpoint("a", State::Ready), endpoint("bb", State::Ready));
+    (ours.zone, theirs.zone) = (Some("z1".into()), Some("z1".into()));
+    theirs.node = Some("other".into());
+    let near = || {
+        let live = registry.live();
+        live.routes[0].services[0].pods.load_full().unwrap().near.len()
+    };
+    registry.service(&web, Some(of(&[theirs])));
+    assert_eq!(near(), 0, "no pod of this node has told its zone");
+    registry.service(&other, Some(of(&[ours.clone()])));
+    assert_eq!(near(), 1);
+    ours.zone = None;
+    registry.service(&other, Some(of(&[ours, endpoint("ccc", State::Ready)])));
+    registry.routes(Source::File, routes.to_vec());
+    let Some(told) = registry.lock().told.get(&web).cloned() else { panic!("it was told") };
+    registry.service(&web, Some(told));
+    assert_eq!(near(), 1);
+}
+
+#[test]
+fn a_service_that_was_not_wanted_for_a_moment_has_its_pods_when_they_are_told_again() {
+    let registry = registry(Settings::default(), &[]);
+    let web = key("shop", "web");
+    let mut wanted = registry.wanted();
+    registry.routes(Source::File, vec![route(Source::File, "a", &web)]);
+    registry.service(&web, Some(of(&[endpoint("a", State::Ready)])));
+    wanted.mark_unchanged();
+    registry.routes(Source::File, vec![]);
+    registry.routes(Source::Ingress, vec![route(Source::Ingress, "b", &web)]);
+    assert_eq!(ready(&registry), None);
+    assert!(wanted.has_changed().unwrap(), "so that whoever told it does so again");
+    registry.service(&web, Some(of(&[endpoint("a", State::Ready)])));
+    assert_eq!(ready(&registry).unwrap(), ["a"]);
+}
+
+#[test]
+fn a_route_that_the_file_shadows_is_told_of_and_no_more_once_it_is_free() {
+    let registry = registry(Settings::default(), &[]);
+    let web = key("shop", "web");
+    let mut refused = registry.refused();
+    registry.routes(Source::Ingress, vec![route(Source::Ingress, "a", &web)]);
+    assert!(!refused.has_changed().unwrap());
+    let faults = registry.routes(Source::File, vec![route(Source::File, "a", &web)]);
+    assert_eq!(faults, [], "it is not the file's");
+    let reasons = |faults: &[Fault]| faults.iter().map(|fault| fault.reason).collect::<Vec<_>>();
+    assert_eq!(reasons(&refused.borrow_and_update()), ["duplicate"]);
+    registry.routes(Source::File, vec![]);
+    assert_eq!(reasons(&refused.borrow_and_update()), [""; 0]);
+}
+
+#[test]
 fn configured_hosts_are_counted_where_no_path_matches() {
     let registry = registry(Settings::default(), &[]);
     let mut wild = route(Source::File, "w", &key("", "web"));

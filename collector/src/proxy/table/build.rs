@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 use super::Table;
 use super::flaw::{self, Flaw, Reason};
 use super::paths::{Kind, Paths};
+use super::patterns::pattern;
 use crate::proxy::route::{Condition, Fault, Host, Path, Route};
 
 /// Far more than any cluster has; what is beyond is reported and left out.
@@ -22,7 +23,7 @@ struct Build {
     routes: Vec<Route>,
     groups: HashMap<(Host, Kind, Arc<str>), Group>,
     /// By their text: many hosts often have the same one.
-    patterns: HashMap<Arc<str>, Regex>,
+    patterns: HashMap<Arc<str>, Arc<Regex>>,
     faults: Vec<Fault>,
 }
 
@@ -54,7 +55,7 @@ impl Build {
         if let Path::Regex(text) = &route.path
             && !self.patterns.contains_key(text)
         {
-            self.patterns.insert(text.clone(), flaw::compile(text)?);
+            self.patterns.insert(text.clone(), pattern(text)?);
         }
         let index = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
         let (kind, text) = key(&route.path);
@@ -108,6 +109,7 @@ fn key(path: &Path) -> (Kind, Arc<str>) {
             (Kind::Prefix, trimmed.unwrap_or_else(|| text.clone()))
         }
         Path::Regex(text) => (Kind::Regex, text.clone()),
+        Path::Rest => (Kind::Rest, path.template().clone()),
     }
 }
 

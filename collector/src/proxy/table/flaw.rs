@@ -2,14 +2,11 @@
 
 use http::HeaderName;
 use http::header;
-use regex::bytes::{Regex, RegexBuilder};
 
 use super::host::{self, is_name};
 use super::target::is_plain_path;
 use crate::proxy::route::{Action, Affinity, Edits, Host, Origin, Path, Redirect, Route, Source};
 
-/// Most bytes that one compiled expression may have, and a thread's working memory for it.
-const MAX_REGEX: usize = 128 << 10;
 /// Longest path that a route may have.
 const MAX_PATH: usize = 4096;
 
@@ -89,8 +86,11 @@ pub(super) fn check(route: &Route) -> Result<(), Flaw> {
             let sentence = "no backend has a weight above 0; name one that gets the requests";
             return flaw(Reason::Backends, sentence.to_owned());
         }
-        Action::Forward(_) => {}
-        Action::Redirect(redirect) => check_redirect(redirect)?,
+        Action::Forward(_) | Action::Refuse => {}
+        Action::Redirect(redirect) => {
+            check_redirect(redirect)?;
+            check_way(route, redirect)?;
+        }
     }
     if let Some(path) = &route.rewrite
         && !is_path(path)
@@ -101,28 +101,6 @@ pub(super) fn check(route: &Route) -> Result<(), Flaw> {
     check_edits(&route.request)?;
     check_edits(&route.response)?;
     route.affinity.as_ref().map_or(Ok(()), check_affinity)
-}
-
-/// Compiles an expression that has to match whole paths.
-pub(super) fn compile(text: &str) -> Result<Regex, Flaw> {
-    // By bytes and without Unicode classes, whose tables are large: `\d` is a digit of a URL.
-    let compile = |text: &str| {
-        let mut builder = RegexBuilder::new(text);
-        builder.unicode(false).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build()
-    };
-    // By itself first, so that `a)|(b` is a fault and not a way out of the group.
-    compile(text).and_then(|_| compile(&format!(r"\A(?:{text})\z"))).map_err(|error| {
-        let why = match error {
-            regex::Error::CompiledTooBig(_) => "it is too large".to_owned(),
-            // The last line says what is wrong, those before show where.
-            other => {
-                let said = other.to_string();
-                said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            }
-        };
-        let sentence = format!("{text:?} is no regular expression of the regex crate: {why}");
-        Flaw { reason: Reason::Regex, sentence }
-    })
 }
 
 /// Why a route that an earlier one shadows is left out.
@@ -169,8 +147,24 @@ fn check_path(path: &Path) -> Result<(), Flaw> {
     }
 }
 
-fn is_path(path: &str) -> bool {
+/// Whether a request can have this path.
+pub(crate) fn is_path(path: &str) -> bool {
     path.len() <= MAX_PATH && path.is_ascii() && is_plain_path(path)
+}
+
+/// Whether HTTP itself writes this header.
+pub(crate) fn is_framing(name: &HeaderName) -> bool {
+    FRAMING.contains(name)
+}
+
+/// Whether a cookie may have this name: it is a token, and so is a header's.
+pub(crate) fn is_cookie_name(name: &str) -> bool {
+    name.len() <= 64 && HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+/// Whether a cookie may be for this path.
+pub(crate) fn is_cookie_path(path: &str) -> bool {
+    is_path(path) && !path.contains([';', ','])
 }
 
 fn check_redirect(redirect: &Redirect) -> Result<(), Flaw> {
@@ -194,9 +188,31 @@ fn check_redirect(redirect: &Redirect) -> Result<(), Flaw> {
     Ok(())
 }
 
+/// Refuses a redirect of which every Location is the URL that was asked for. Whether another route catches what a
+/// longer path leads to, and how the client came, requests tell.
+fn check_way(route: &Route, redirect: &Redirect) -> Result<(), Flaw> {
+    let to = redirect.host.as_deref().and_then(host::host);
+    let same_host = match (&route.host, to) {
+        (Host::Exact(own), Some((name, None))) => **own == *name,
+        (_, None) => true,
+        (_, Some(_)) => false,
+    };
+    let same_path = match (&route.path, &redirect.path) {
+        (_, None) => true,
+        (Path::Exact(own) | Path::Prefix(own), Some(to)) => own == to,
+        (Path::Regex(_) | Path::Rest, Some(_)) => false,
+    };
+    // Conditions may not hold any more when the client comes back.
+    if same_host && same_path && redirect.scheme.is_none() && route.conditions.is_empty() {
+        let sentence = "it leads back to itself; write another scheme, host or path";
+        return flaw(Reason::Redirect, sentence.to_owned());
+    }
+    Ok(())
+}
+
 fn check_edits(edits: &Edits) -> Result<(), Flaw> {
     let mut names = edits.set.iter().map(|(name, _)| name).chain(&edits.remove);
-    if let Some(name) = names.find(|name| FRAMING.contains(name)) {
+    if let Some(name) = names.find(|name| is_framing(name)) {
         let sentence = format!("HTTP itself writes the header {name}; leave it out");
         return flaw(Reason::Headers, sentence);
     }
@@ -209,12 +225,11 @@ fn check_edits(edits: &Edits) -> Result<(), Flaw> {
 
 fn check_affinity(affinity: &Affinity) -> Result<(), Flaw> {
     let wrong = |sentence| flaw(Reason::Affinity, sentence);
-    // A cookie's name is a token, and so is a header's.
     let Affinity { cookie, path, same_site, .. } = affinity;
-    if cookie.len() > 64 || HeaderName::from_bytes(cookie.as_bytes()).is_err() {
+    if !is_cookie_name(cookie) {
         return wrong(format!("{cookie:?} is no cookie's name; write letters, digits, - and _"));
     }
-    if !is_path(path) || path.contains([';', ',']) {
+    if !is_cookie_path(path) {
         return wrong(format!("{path:?} is no cookie's path; write one such as \"/\""));
     }
     if let Some(word) = same_site.as_deref().filter(|s| !matches!(*s, "Strict" | "Lax" | "None")) {

@@ -21,12 +21,17 @@ pub(super) fn hold(route: &Route, headers: &HeaderMap) -> bool {
 /// section 5.4). A value that is not UTF-8 counts as absent.
 #[must_use]
 pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    std::str::from_utf8(cookies(headers, name).next()?).ok()
+}
+
+/// The values of all cookies with this name, the most particular one first.
+pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let pairs =
         headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|b| *b == b';'));
-    let value = pairs.map(<[u8]>::trim_ascii).find_map(|pair| {
-        pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")
-    })?;
-    std::str::from_utf8(value.trim_ascii_start()).ok()
+    pairs.map(<[u8]>::trim_ascii).filter_map(move |pair| {
+        let value = pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?;
+        Some(value.trim_ascii_start())
+    })
 }
 
 /// Removes from a request what pods could take for a header that the route sets or removes: gateways such as CGI's and

@@ -1,6 +1,7 @@
 //! The paths of one host, and which of them fits best.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use regex::bytes::Regex;
 
@@ -10,6 +11,7 @@ pub(super) enum Kind {
     Exact,
     Prefix,
     Regex,
+    Rest,
 }
 
 /// Routes by path. What is added last has to be sealed before anything is looked for.
@@ -20,7 +22,9 @@ pub(super) struct Paths {
     /// Sorted by segments.
     prefixes: Vec<Prefix>,
     /// In the order of writing.
-    patterns: Vec<(Regex, Box<[u32]>)>,
+    patterns: Vec<(Arc<Regex>, Box<[u32]>)>,
+    /// For whatever nothing else fits.
+    rest: Box<[u32]>,
 }
 
 /// A prefix, without its trailing slash: `/` is the empty one.
@@ -38,7 +42,7 @@ impl Paths {
         &mut self,
         kind: Kind,
         text: &str,
-        pattern: Option<&Regex>,
+        pattern: Option<&Arc<Regex>>,
         routes: Vec<u32>,
     ) {
         let routes = routes.into();
@@ -48,6 +52,7 @@ impl Paths {
                 self.prefixes.push(Prefix { path: text.into(), outer: None, routes });
             }
             (Kind::Regex, Some(pattern)) => self.patterns.push((pattern.clone(), routes)),
+            (Kind::Rest, _) => self.rest = routes,
             (Kind::Regex, None) => {}
         }
     }
@@ -70,7 +75,10 @@ impl Paths {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.prefixes.is_empty() && self.patterns.is_empty()
+        self.exact.is_empty()
+            && self.prefixes.is_empty()
+            && self.patterns.is_empty()
+            && self.rest.is_empty()
     }
 
     /// The first route that fits `path` and whose conditions hold, and how many bytes it matched.
@@ -96,7 +104,10 @@ impl Paths {
         }
         let mut patterns =
             self.patterns.iter().filter(|(pattern, _)| pattern.is_match(path.as_bytes()));
-        patterns.find_map(|(_, routes)| first(routes)).map(|route| (route, path.len()))
+        let pattern = patterns.find_map(|(_, routes)| first(routes));
+        pattern
+            .map(|route| (route, path.len()))
+            .or_else(|| first(&self.rest).map(|route| (route, 0)))
     }
 }
 

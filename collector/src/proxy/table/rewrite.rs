@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 
+use super::host;
 use crate::proxy::route::{Redirect, Route};
 
 /// The target that the pod is asked for: the request's, with `rewrite` in place of the `matched` bytes of its path;
@@ -58,6 +59,25 @@ pub fn location(
         encode(&mut url, query, is_url_byte);
     }
     HeaderValue::try_from(url).expect("only visible ASCII is written")
+}
+
+/// Whether a redirect sends the client to the very URL that it asked for, round in circles.
+#[must_use]
+pub fn leads_back(
+    redirect: &Redirect,
+    scheme: &str,
+    host: &str,
+    path: &str,
+    matched: usize,
+) -> bool {
+    if redirect.scheme.as_deref().is_some_and(|to| to != scheme) {
+        return false;
+    }
+    // The port that a scheme has by itself counts as none.
+    let usual = if scheme == "https" { 443 } else { 80 };
+    let plain = |text| host::host(text).map(|(name, port)| (name, port.unwrap_or(usual)));
+    redirect.host.as_deref().is_none_or(|to| plain(to) == plain(host))
+        && redirect.path.as_deref().is_none_or(|to| replaced(to, path, matched) == path)
 }
 
 /// A path with something else in place of its first bytes, with one slash between the two.

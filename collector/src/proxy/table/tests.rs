@@ -141,6 +141,22 @@ fn expressions_are_tried_in_the_order_of_writing() {
 }
 
 #[test]
+fn what_is_for_the_rest_loses_against_every_other_route() {
+    let table = table(vec![
+        route("rest", "", Path::Rest),
+        route("regex", "", regex("/v[0-9]")),
+        route("shop", "shop.test", prefix("/shop")),
+    ]);
+    check(&table, "", "/v1", "regex");
+    check(&table, "shop.test", "/shop/cart", "shop");
+    check(&table, "shop.test", "/other", "rest");
+    check(&table, "", "/", "rest");
+    let older = Table::build(vec![route("rest", "", Path::Rest), route("all", "", prefix("/"))]);
+    assert_eq!(older.1, [], "the two are not the same");
+    check(&older.0, "", "/x", "all");
+}
+
+#[test]
 fn what_matched_is_the_prefix_without_its_slash_or_all() {
     let table = table(vec![
         route("p", "", prefix("/a/")),
@@ -285,6 +301,32 @@ fn redirects_to_nowhere_are_refused() {
     for bad in bad {
         assert_eq!(reason(|route| route.action = Action::Redirect(bad)).0, "redirect");
     }
+}
+
+#[test]
+fn redirects_that_lead_back_to_themselves_are_refused() {
+    let to = |host: &str, path: &str| Redirect {
+        scheme: None,
+        host: (!host.is_empty()).then(|| host.into()),
+        path: (!path.is_empty()).then(|| path.into()),
+        ..redirect()
+    };
+    let is_refused = |at: &str, path: Path, to: Redirect| {
+        let redirect = Route { action: Action::Redirect(to), ..route("r", at, path) };
+        !Table::build(vec![redirect]).1.is_empty()
+    };
+    assert!(is_refused("a.test", prefix("/"), to("A.test", "")));
+    assert!(is_refused("a.test", prefix("/a"), to("a.test", "/a")));
+    assert!(is_refused("", exact("/a"), to("", "/a")));
+    assert!(!is_refused("a.test", prefix("/"), to("www.a.test", "")));
+    assert!(!is_refused("*.test", prefix("/"), to("a.test", "")));
+    assert!(!is_refused("a.test", prefix("/"), to("a.test:8443", "")));
+    assert!(!is_refused("", prefix("/"), to("", "/shop")), "another route may have that");
+    assert!(!is_refused(
+        "a.test",
+        prefix("/"),
+        Redirect { host: Some("a.test".into()), ..redirect() }
+    ));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pod::Pod;
 use crate::labels::LabelSet;
+use crate::proxy::control::Told;
 use crate::proxy::listen::Stop;
 use crate::proxy::route::{Action, Bounds, Edits, Host, Origin, Path, Route, Source};
 use crate::proxy::service::{Endpoint, Port, Protocol, Service, ServiceKey, State};
@@ -25,6 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The proxy; stopped when dropped.
 pub(super) struct Running {
     address: SocketAddr,
+    told: Arc<dyn Told>,
     stop: Stop,
     threads: Vec<JoinHandle<std::io::Result<()>>>,
 }
@@ -46,10 +48,9 @@ impl Running {
         let entered = runtime.enter();
         let proxy = Proxy::open(settings, stats, None, BTreeSet::new()).unwrap();
         drop(entered);
-        let key = ServiceKey { namespace: "".into(), name: "web".into(), port: Port::Number(80) };
         let told = proxy.control();
-        assert!(told.routes(Source::File, vec![route(&key)]).is_empty());
-        told.service(&key, Some(service(pods)));
+        assert!(told.routes(Source::File, vec![route("/")]).is_empty());
+        told.service(&key("web"), Some(service(pods)));
         let address = proxy.addresses()[0].address;
         let stop = Stop { drain: CancellationToken::new(), timeout: LIMIT };
         let threads = proxy
@@ -60,9 +61,18 @@ impl Running {
                 thread::spawn(move || of_worker.block(stop))
             })
             .collect();
-        Self { address, stop, threads }
+        Self { address, told, stop, threads }
     }
 
+    /// Puts these routes in the place of the one.
+    pub(super) fn routes(&self, routes: Vec<Route>) {
+        assert_eq!(self.told.routes(Source::File, routes), []);
+    }
+
+    /// Another service with these pods.
+    pub(super) fn service(&self, name: &str, pods: &[&Pod]) {
+        self.told.service(&key(name), Some(service(pods)));
+    }
     pub(super) fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
@@ -79,13 +89,18 @@ impl Drop for Running {
     }
 }
 
-fn route(key: &ServiceKey) -> Route {
+pub(super) fn key(name: &str) -> ServiceKey {
+    ServiceKey { namespace: "".into(), name: name.into(), port: Port::Number(80) }
+}
+
+/// A route for what of `a.test` lies below this path.
+pub(super) fn route(prefix: &str) -> Route {
     Route {
-        origin: Origin { source: Source::File, namespace: "".into(), name: "all".into() },
+        origin: Origin { source: Source::File, namespace: "".into(), name: prefix.into() },
         host: Host::Exact("a.test".into()),
-        path: Path::Prefix("/".into()),
+        path: Path::Prefix(prefix.into()),
         conditions: Vec::new(),
-        action: Action::Forward(vec![(key.clone(), 1)]),
+        action: Action::Forward(vec![(key("web"), 1)]),
         rewrite: None,
         request: Edits::default(),
         response: Edits::default(),

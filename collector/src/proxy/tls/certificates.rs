@@ -80,7 +80,7 @@ impl Certificates {
             now.extend(self.list(certificate, &mut known, &mut faults));
         }
         told[slot] = now;
-        self.names.store(Arc::new(Names::all(told.iter().flatten())));
+        self.names.store(Arc::new(Names::all(&*told)));
         faults
     }
 
@@ -225,17 +225,22 @@ impl Parsed {
 }
 
 impl Names {
-    fn all<'a>(all: impl Iterator<Item = &'a Listed>) -> Self {
+    /// A certificate that does not name its host is shown only where no other one does: anyone may write an Ingress
+    /// for a host.
+    fn all(told: &[Vec<Listed>]) -> Self {
         let mut names = Self::default();
-        for listed in all {
-            names.add(listed);
+        for does_name in [true, false] {
+            told.iter().flatten().for_each(|listed| names.add(listed, does_name));
         }
         names
     }
 
     /// What a name has already stays: the first is the one that is shown.
-    fn add(&mut self, listed: &Listed) {
-        for host in &listed.hosts {
+    fn add(&mut self, listed: &Listed, does_name: bool) {
+        for host in listed.hosts.iter().filter(|host| listed.parsed.has(host) == does_name) {
+            if !does_name && self.named(host).is_some_and(|there| there.has(host)) {
+                continue;
+            }
             let (map, name) = match host.strip_prefix("*.") {
                 Some(suffix) => (&mut self.wildcard, Arc::from(suffix)),
                 None => (&mut self.exact, Arc::clone(host)),
@@ -247,11 +252,12 @@ impl Names {
 
     /// The certificate for a host: its own, its parent's wildcard, or the default one.
     fn of(&self, host: Option<&str>) -> Option<&Arc<Parsed>> {
-        let named = host.and_then(|host| {
-            let wildcard = || self.wildcard.get(host.split_once('.')?.1);
-            self.exact.get(host).or_else(wildcard)
-        });
-        named.or(self.default.as_ref())
+        host.and_then(|host| self.named(host)).or(self.default.as_ref())
+    }
+
+    fn named(&self, host: &str) -> Option<&Arc<Parsed>> {
+        let wildcard = || self.wildcard.get(host.split_once('.')?.1);
+        self.exact.get(host).or_else(wildcard)
     }
 }
 

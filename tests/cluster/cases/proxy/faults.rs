@@ -61,7 +61,8 @@ pub(crate) fn proxy_serves_on_beside_a_bad_ingress_and_says_what_is_wrong(suite:
 fn told(suite: &Suite) {
     let reasons = ["RouteRefused", "CertificateRefused", "ServiceRefused"];
     let of_bad = "involvedObject.kind=Ingress,involvedObject.name=bad";
-    let events = wait::until("Events on the Ingress", START, || {
+    // Nodes spread what all of them would write.
+    let events = wait::until("Events on the Ingress", 3 * START, || {
         let list = suite.kubectl(&["get", "events", "--field-selector", of_bad, "-o", "json"]);
         let list: Value = serde_json::from_str(&list).ok()?;
         let events = list["items"].as_array()?.clone();

@@ -56,7 +56,8 @@ pub(crate) fn proxy_does_without_the_optional_rights(suite: &Suite) {
     let agent = agent_of(suite, "narrow", &proxy, &kubeconfig);
     let target = agent.https("one.narrow.test", authority.trusted(None));
     until_status(&target, "/", 200);
-    wait::until("both refusals to be told", START, || {
+    // Nodes spread what all of them would write.
+    wait::until("both refusals to be told", 3 * START, || {
         let log = agent.log();
         (log.contains(NO_EVENTS) && log.contains(NO_STATUS)).then_some(())
     });

@@ -118,7 +118,7 @@ fn every_key_of_a_route_is_read() {
     assert_eq!(routes[1].affinity.as_ref().map(|affinity| &*affinity.cookie), Some("podmeter"));
     let redirect = |at: usize| match &routes[at].action {
         Action::Redirect(redirect) => redirect.clone(),
-        Action::Forward(_) => panic!("{at}"),
+        Action::Forward(_) | Action::Refuse => panic!("{at}"),
     };
     assert_eq!((redirect(2).status.as_u16(), redirect(2).scheme.as_deref()), (302, Some("https")));
     assert_eq!((redirect(3).status.as_u16(), redirect(3).path.as_deref()), (308, Some("/y")));

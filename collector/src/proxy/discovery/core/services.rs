@@ -1,6 +1,6 @@
 //! The Services that routes name: which are followed, and what was told of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::proxy::control::Told;
 use crate::proxy::discovery::backends::{Known, Trouble, same};
@@ -34,8 +34,9 @@ struct Last {
 }
 
 impl Services {
-    /// Follows these and nothing else. Those that are followed already stay before new ones.
-    pub(super) fn want(&mut self, keys: &BTreeSet<ServiceKey>, told: &dyn Told) {
+    /// Follows these and nothing else: those of the file before those of Ingresses, which are in this order. So each
+    /// node follows the same ones, and a new Ingress takes nothing from an older one.
+    pub(super) fn want(&mut self, keys: &BTreeSet<ServiceKey>, order: &[Name], told: &dyn Told) {
         let mut wanted: BTreeMap<Name, BTreeSet<&Port>> = BTreeMap::new();
         for key in keys {
             // A name that is none could not be asked for; where it is written, it was said to be none.
@@ -43,11 +44,16 @@ impl Services {
                 wanted.entry(name).or_default().insert(&key.port);
             }
         }
-        self.entries.retain(|name, _| wanted.contains_key(name));
-        self.excess.clear();
+        self.excess = excess(&wanted, order);
+        self.entries.retain(|name, entry| {
+            // It is wanted still, so nobody else lets go of its pods.
+            if self.excess.contains(name) {
+                entry.ports.keys().for_each(|port| told.service(&name.with(port.clone()), None));
+            }
+            wanted.contains_key(name) && !self.excess.contains(name)
+        });
         for (name, ports) in wanted {
-            if !self.entries.contains_key(&name) && self.entries.len() >= MAX_SERVICES {
-                self.excess.insert(name);
+            if self.excess.contains(&name) {
                 continue;
             }
             let entry = self.entries.entry(name.clone()).or_insert_with(|| Entry {
@@ -59,6 +65,15 @@ impl Services {
                 entry.ports.entry(port.clone()).or_default();
             }
             entry.tell(&name, told);
+        }
+    }
+
+    /// Tells what was told already.
+    pub(super) fn tell_again(&self, told: &dyn Told) {
+        for (name, entry) in &self.entries {
+            for (port, last) in entry.ports.iter().filter(|(_, last)| last.is_told) {
+                told.service(&name.with(port.clone()), last.service.clone());
+            }
         }
     }
 
@@ -98,6 +113,21 @@ impl Services {
         });
         own.chain(excess).collect()
     }
+}
+
+/// Those for which there is no place.
+fn excess(wanted: &BTreeMap<Name, BTreeSet<&Port>>, order: &[Name]) -> BTreeSet<Name> {
+    if wanted.len() <= MAX_SERVICES {
+        return BTreeSet::new();
+    }
+    let mut ranks: HashMap<&Name, usize> = HashMap::new();
+    for (at, name) in order.iter().enumerate() {
+        ranks.entry(name).or_insert(at);
+    }
+    let mut names: Vec<&Name> = wanted.keys().collect();
+    // The file's have no rank, and none goes before the first.
+    names.sort_by_key(|name| ranks.get(name));
+    names.into_iter().skip(MAX_SERVICES).cloned().collect()
 }
 
 impl Entry {

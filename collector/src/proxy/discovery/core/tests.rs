@@ -8,6 +8,7 @@ use tokio::sync::watch::Sender;
 
 use super::*;
 use crate::proxy::control::{Authorities, Certificate, ToldTls};
+use crate::proxy::route::Action;
 use crate::proxy::service::{Port, Service};
 
 /// Writes down what it is told. It wants the Services that routes name, and those it is made to want.
@@ -34,7 +35,9 @@ impl ToldTls for Recorder {
 
 impl Told for Recorder {
     fn routes(&self, _: Source, routes: Vec<Route>) -> Vec<Fault> {
-        self.say(format!("routes {}", routes.len()));
+        let refused = routes.iter().filter(|route| route.action == Action::Refuse).count();
+        let refused = if refused > 0 { format!(" ({refused} refused)") } else { String::new() };
+        self.say(format!("routes {}{refused}", routes.len()));
         let keys = routes.iter().flat_map(ingress::services).cloned().collect();
         self.wanted.send_replace(Arc::new(keys));
         self.refuses.lock().unwrap().clone()
@@ -75,6 +78,7 @@ fn settings() -> Settings {
         rules: Rules::new(&crate::pods::labels::Settings::default()).unwrap(),
         authorities: None,
         pace: super::super::Pace::default(),
+        spread: std::time::Duration::ZERO,
     }
 }
 
@@ -225,18 +229,59 @@ fn two_ports_of_a_service_share_its_feeds_and_are_told_apart() {
 }
 
 #[test]
-fn services_beyond_the_bound_are_faults_and_those_followed_stay() {
+fn what_is_wanted_anew_is_told_again() {
+    let mut bench = Bench::routed();
+    let web = name("web");
+    bench.core.service(&web, vec![Change::All(vec![object(service("web"))])]);
+    bench.core.slices(&web, vec![Change::All(vec![object(slice(&["u1"]))])]);
+    let told = r#"service web Some("u1 Ready")"#;
+    assert_eq!(bench.said(), [told]);
+    // The proxy dropped it and wants it once more before anybody looked.
+    let wanted = bench.told.wanted.borrow().clone();
+    bench.told.wanted.send_replace(wanted);
+    bench.core.wanted();
+    assert_eq!(bench.said(), [told]);
+    bench.core.wanted();
+    assert_eq!(bench.said(), Vec::<String>::new());
+}
+
+#[test]
+fn places_for_services_go_to_the_file_and_then_to_the_oldest_ingress() {
+    let mut bench = Bench::new(&settings());
+    let aged = |name: &str, year: u32| {
+        let mut ingress = ingress_of(name, &json!({}));
+        ingress["metadata"]["creationTimestamp"] = format!("{year}-01-01T00:00:00Z").into();
+        object::<IngressObject>(ingress)
+    };
+    // The newest has the first name.
+    let all: Vec<_> = (0..256).map(|at| aged(&format!("s{at:03}"), 2_900 - at)).collect();
+    bench.core.ingresses(vec![Change::All(all)]);
+    bench.core.service(&name("s000"), vec![Change::All(vec![])]);
+    bench.said();
+    bench.core.ingresses(vec![Change::Applied(aged("a", 2_999))]);
+    assert_eq!(
+        bench.reasons(),
+        [("a".to_owned(), "too_many"), ("s000".to_owned(), "service_missing")]
+    );
+    let mut wanted = BTreeSet::clone(&bench.told.wanted.borrow());
+    wanted.insert(name("z-of-the-file").with(Port::Number(80)));
+    bench.told.wanted.send_replace(Arc::new(wanted));
+    bench.said();
+    bench.core.wanted();
+    assert!(bench.core.subjects().contains(&Subject::Service(name("z-of-the-file"))));
+    assert_eq!(bench.said(), ["service s000 None"], "what lost its place has no pods");
+    assert_eq!(bench.reasons(), [("a".to_owned(), "too_many"), ("s000".to_owned(), "too_many")]);
+}
+
+#[test]
+fn services_beyond_the_bound_are_faults() {
     let mut bench = Bench::new(&Settings { ingress_class: None, ..settings() });
     let keys = |numbers: std::ops::Range<u32>| -> Arc<BTreeSet<ServiceKey>> {
         Arc::new(numbers.map(|n| name(&format!("s{n:03}")).with(Port::Number(80))).collect())
     };
-    bench.told.wanted.send_replace(keys(100..300));
-    bench.core.wanted();
     bench.told.wanted.send_replace(keys(0..300));
     bench.core.wanted();
-    let subjects = bench.core.subjects();
-    assert_eq!(subjects.len(), 2 * 256);
-    assert!(subjects.contains(&Subject::Service(name("s299"))));
+    assert_eq!(bench.core.subjects().len(), 2 * 256);
     assert_eq!(bench.reasons().len(), 300 - 256);
 }
 
@@ -296,7 +341,7 @@ fn last_good_routes_stay_while_the_new_version_is_of_no_use() {
     let mut guarded = ingress_of("web", &json!({}));
     guarded["metadata"]["annotations"] = json!({"nginx.ingress.kubernetes.io/auth-url": "x"});
     bench.core.ingresses(vec![Change::Applied(object(guarded))]);
-    assert_eq!(bench.said(), ["routes 0"], "but not where it is to be protected");
+    assert_eq!(bench.said(), ["routes 1 (1 refused)"], "but not where it is to be protected");
 
     bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
     let mut another = broken;
@@ -335,6 +380,17 @@ fn what_the_table_refuses_is_a_fault_until_it_is_mended() {
     assert_eq!(bench.reasons(), [("web".to_owned(), "bad_regex")]);
     bench.told.refuses.lock().unwrap().clear();
     bench.core.ingresses(vec![Change::Applied(object(ingress_of("web", &json!({}))))]);
+    assert_eq!(bench.reasons(), []);
+}
+
+#[test]
+fn what_the_file_shadows_is_a_fault_as_long_as_it_does() {
+    let mut bench = Bench::routed();
+    let origin = Origin { source: Source::Ingress, namespace: "shop".into(), name: "web".into() };
+    let fault = Fault { origin, reason: "duplicate", sentence: "the file has it".to_owned() };
+    bench.core.refused(&[fault]);
+    assert_eq!(bench.reasons(), [("web".to_owned(), "duplicate")]);
+    bench.core.refused(&[]);
     assert_eq!(bench.reasons(), []);
 }
 

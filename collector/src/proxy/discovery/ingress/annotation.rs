@@ -2,7 +2,7 @@
 //!
 //! Ours go before nginx's where both say something. A mistake costs that annotation only. An annotation that
 //! keeps others out (authentication, source ranges) and is not supported costs the whole Ingress: what
-//! someone meant to protect is not served without the protection. So does nginx's `canary`, since the rules
+//! someone meant to protect is refused without the protection. nginx's `canary` costs it too, since the rules
 //! of such an Ingress would otherwise take all of the main one's requests.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::value;
 use crate::api::lax::Map;
 use crate::proxy::discovery::fault::{Reason, Report};
-use crate::proxy::discovery::object::MAX_ANNOTATION;
+use crate::proxy::discovery::object::{KEPT_ANNOTATION, MAX_ANNOTATION};
 use crate::proxy::route::{Affinity, Bounds, Edits};
 use crate::proxy::service::Port;
 
@@ -69,12 +69,15 @@ pub(super) enum Redirect {
 /// What the annotations ask for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Options {
-    /// Serve nothing of it.
-    pub(super) refused: bool,
+    /// A protection is asked for that is not supported: refuse every request for it.
+    pub(super) is_guarded: bool,
+    /// It is another Ingress' canary, which is written there: serve nothing of it.
+    pub(super) is_canary: bool,
     pub(super) rewrite: Option<Arc<str>>,
     /// `ImplementationSpecific` paths are regular expressions.
     pub(super) regex: bool,
     pub(super) redirect: Redirect,
+    /// With an empty path where each route's own is to be taken.
     pub(super) affinity: Option<Affinity>,
     pub(super) bounds: Bounds,
     pub(super) request: Edits,
@@ -97,12 +100,15 @@ struct Draft {
 }
 
 /// Reads them all; what is wrong goes to the report.
-pub(super) fn read(annotations: &Map<MAX_ANNOTATION>, report: &mut Report) -> Options {
+pub(super) fn read(annotations: &Map<KEPT_ANNOTATION>, report: &mut Report) -> Options {
     let mut draft = Draft::default();
     let of = |domain: &'static str| {
         let entries = annotations.entries.iter();
         entries.filter_map(move |(key, value)| Some((key.strip_prefix(domain)?, value.trim())))
     };
+    if annotations.more > 0 {
+        report.add(Reason::TooMany, format!("{} annotations are left out", annotations.more));
+    }
     for (name, value) in of(NGINX) {
         if let Err(why) = draft.nginx(name, value, report) {
             report.add(Reason::BadAnnotation, format!("annotation {NGINX}{name} {why}"));
@@ -112,6 +118,12 @@ pub(super) fn read(annotations: &Map<MAX_ANNOTATION>, report: &mut Report) -> Op
         draft.cookie.get_or_insert_with(|| NGINX_COOKIE.into());
     }
     for (name, value) in of(OURS) {
+        // Of nginx's none that is supported can be as long.
+        if value.len() > MAX_ANNOTATION {
+            let why = format!("has more than {MAX_ANNOTATION} bytes and is left out");
+            report.add(Reason::BadAnnotation, format!("annotation {OURS}{name} {why}"));
+            continue;
+        }
         match draft.ours(name, value) {
             Some(Ok(())) => {}
             Some(Err(why)) => {
@@ -136,7 +148,7 @@ impl Draft {
                 _ => Err("can only be \"cookie\"".to_owned()),
             },
             "session-cookie-name" => keep_some(&mut self.cookie, value::cookie_name(text)),
-            "session-cookie-path" => keep_some(&mut self.path, value::path(text)),
+            "session-cookie-path" => keep_some(&mut self.path, value::cookie_path(text)),
             "session-cookie-max-age" => keep_some(&mut self.max_age, value::max_age(text)),
             "session-cookie-samesite" => keep_some(&mut self.same_site, value::same_site(text)),
             "rewrite-target" => keep_some(&mut self.options.rewrite, value::path(text)),
@@ -187,9 +199,19 @@ impl Draft {
                 }
             }
             _ if is_off => {}
-            "canary" => self.refuse(name, report, "write it as podmeter.io/canary-service and podmeter.io/canary-weight on the main Ingress"),
+            "canary" => {
+                self.options.is_canary = true;
+                report.add(
+                    Reason::Guarded,
+                    format!("annotation {NGINX}{name} is not supported, so nothing of this Ingress is served: write it as podmeter.io/canary-service and podmeter.io/canary-weight on the main Ingress"),
+                );
+            }
             _ if GUARDS.iter().any(|guard| name.starts_with(guard)) => {
-                self.refuse(name, report, "take it away, or leave this Ingress to a controller that has it");
+                self.options.is_guarded = true;
+                report.add(
+                    Reason::Guarded,
+                    format!("annotation {NGINX}{name} is not supported, so its paths are answered with 403: take it away, or leave this Ingress to a controller that has it"),
+                );
             }
             "use-regex" => report.add(
                 Reason::Unsupported,
@@ -210,21 +232,13 @@ impl Draft {
         Ok(())
     }
 
-    fn refuse(&mut self, name: &str, report: &mut Report, fix: &str) {
-        self.options.refused = true;
-        report.add(
-            Reason::Guarded,
-            format!("annotation {NGINX}{name} is not supported, so nothing of this Ingress is served: {fix}"),
-        );
-    }
-
     fn finish(self, report: &mut Report) -> Options {
         let mut options = self.options;
         if self.sticky {
             options.affinity = Some(Affinity {
                 cookie: self.cookie.unwrap_or_else(|| COOKIE.into()),
                 max_age: self.max_age,
-                path: self.path.unwrap_or_else(|| "/".into()),
+                path: self.path.unwrap_or_default(),
                 same_site: self.same_site,
             });
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::path::MAX_PATH;
 use super::*;
 use crate::proxy::discovery::object::SecretObject;
 use crate::proxy::discovery::{place, pod};
@@ -47,8 +48,11 @@ fn lines(ingress: &Ingress) -> Vec<String> {
             Path::Exact(path) => format!("= {path}"),
             Path::Prefix(path) => path.to_string(),
             Path::Regex(path) => format!("~ {path}"),
+            Path::Rest => "rest".to_owned(),
         };
-        let Action::Forward(services) = &route.action else { return "redirect".to_owned() };
+        let Action::Forward(services) = &route.action else {
+            return format!("{host} {path} -> {:?}", route.action);
+        };
         let services: Vec<_> = services
             .iter()
             .map(|(key, weight)| match &key.port {
@@ -87,15 +91,14 @@ fn every_rule_and_path_is_a_route() {
     assert_eq!(
         lines(&found),
         [
-            "* / -> shop/rest:http*1",
+            "* rest -> shop/rest:http*1",
             "shop.example = /cart -> shop/cart:80*1",
             "shop.example / -> shop/web:http*1",
-            "shop.example / -> shop/web:1*1",
             "*.example / -> shop/rest:http*1",
             "* /x -> shop/x:9*1",
         ]
     );
-    assert_eq!(found.faults, []);
+    assert_eq!(reasons(&found), ["duplicate"], "the same path twice");
     assert_eq!(found.classes, ["podmeter".into()]);
     let secret = Name { namespace: "shop".into(), name: "cert".into() };
     assert_eq!(found.tls, [Tls { secret, hosts: vec!["shop.example".into(), "*.example".into()] }]);
@@ -177,6 +180,22 @@ fn our_annotations_say_how_a_route_is_served() {
 }
 
 #[test]
+fn session_cookie_is_for_what_its_path_is_for() {
+    let annotations = json!({"podmeter.io/affinity": "cookie"});
+    for (path, kind, expected) in [
+        ("/shop", "Prefix", "/shop"),
+        ("/shop/", "Prefix", "/shop"),
+        ("/", "Prefix", "/"),
+        ("/a,b", "Prefix", "/"),
+        ("/shop", "Exact", "/"),
+    ] {
+        let found = ingress(&annotations, &json!({"rules": [rule("a", path, kind)]}));
+        let affinity = found.routes[0].affinity.as_ref().unwrap();
+        assert_eq!(&*affinity.path, expected, "{path}");
+    }
+}
+
+#[test]
 fn regular_expressions_are_asked_for_and_only_for_paths_that_leave_it_open() {
     let rules = json!({"rules": [
         rule("a", "/v[0-9]+/.*", "ImplementationSpecific"), rule("a", "/v1", "Prefix"),
@@ -185,6 +204,19 @@ fn regular_expressions_are_asked_for_and_only_for_paths_that_leave_it_open() {
     assert_eq!(lines(&with), ["a ~ /v[0-9]+/.* -> shop/web:80*1", "a /v1 -> shop/web:80*1"]);
     let without = ingress(&json!({}), &rules);
     assert_eq!(lines(&without)[0], "a /v[0-9]+/.* -> shop/web:80*1");
+}
+
+#[test]
+fn what_only_a_table_refuses_is_a_fault_of_the_ingress_too() {
+    for path in ["/api(", "/(a{1000}){1000}"] {
+        let rules = json!({"rules": [rule("a", path, "ImplementationSpecific")]});
+        let found = ingress(&json!({"podmeter.io/use-regex": "true"}), &rules);
+        assert_eq!((reasons(&found), lines(&found).len()), (vec!["regex"], 0), "{path}");
+        assert!(found.is_unusable(), "so that the last good one stays");
+    }
+    let rules = json!({"rules": [rule("a", "/a/../b", "Prefix"), rule("a", "/", "Prefix")]});
+    let found = ingress(&json!({}), &rules);
+    assert_eq!((reasons(&found), lines(&found).len()), (vec!["path"], 1));
 }
 
 #[test]
@@ -233,6 +265,12 @@ fn annotations_that_are_wrong_or_not_known_cost_themselves_alone() {
         ("podmeter.io/canary-weight", "10", "bad_annotation"),
         ("podmeter.io/canary-weight", "101", "bad_annotation"),
         ("podmeter.io/request-headers-set", "Host: other", "bad_annotation"),
+        ("podmeter.io/request-headers-remove", "Keep-Alive", "bad_annotation"),
+        ("podmeter.io/response-headers-remove", "proxy-connection", "bad_annotation"),
+        ("podmeter.io/session-cookie-name", &"c".repeat(65), "bad_annotation"),
+        ("podmeter.io/session-cookie-path", "/a,b", "bad_annotation"),
+        ("podmeter.io/rewrite-target", "/a/../b", "bad_annotation"),
+        ("podmeter.io/rewrite-target", "/a\\b", "bad_annotation"),
         ("nginx.ingress.kubernetes.io/rewrite-target", "/$2", "bad_annotation"),
         ("nginx.ingress.kubernetes.io/server-snippet", "return 403;", "unsupported_annotation"),
         ("nginx.ingress.kubernetes.io/use-regex", "true", "unsupported_annotation"),
@@ -256,14 +294,27 @@ fn annotations_that_are_wrong_or_not_known_cost_themselves_alone() {
 
 #[test]
 fn what_is_to_be_protected_is_not_served_without_the_protection() {
+    let spec = json!({
+        "rules": [rule("a.example", "/admin", "Prefix"), rule("a.example", "/v[0-9]+", "ImplementationSpecific"),
+            {"host": "b.example", "http": {"paths": [{"path": "/", "pathType": "Exact"}]}}],
+        "tls": [{"hosts": ["a.example"], "secretName": "cert"}],
+    });
     for key in ["auth-url", "auth-tls-secret", "auth-type", "whitelist-source-range", "canary"] {
         let key = format!("nginx.ingress.kubernetes.io/{key}");
-        let found = one(&json!({ key.as_str(): "true" }));
-        assert_eq!(
-            (reasons(&found), found.routes.len()),
-            (vec!["guard_not_supported"], 0),
-            "{key}"
-        );
+        let found = ingress(&json!({ key.as_str(): "true" }), &spec);
+        let refused =
+            ["a.example /admin -> Refuse", "a.example / -> Refuse", "b.example = / -> Refuse"];
+        if key.ends_with("canary") {
+            assert_eq!(
+                (lines(&found).len(), found.tls.len()),
+                (0, 0),
+                "the main one has its paths"
+            );
+            assert!(reasons(&found).contains(&"guard_not_supported"));
+        } else {
+            assert_eq!(lines(&found), refused, "{key}");
+            assert_eq!((reasons(&found), found.tls.len()), (vec!["guard_not_supported"], 1));
+        }
         assert!(!found.is_unusable(), "so that what it was before does not stay in force");
     }
 }
@@ -282,6 +333,36 @@ fn routes_and_faults_of_one_ingress_are_bounded() {
     assert_eq!((found.routes.len(), reasons(&found)), (MAX_ROUTES, vec!["too_many"]));
     let bad: Vec<_> = (0..200).map(|_| rule("a", "x", "Prefix")).collect();
     assert!(ingress(&json!({}), &json!({ "rules": bad })).faults.len() < 100);
+}
+
+#[test]
+fn regular_expressions_of_one_ingress_are_bounded() {
+    let rules: Vec<_> =
+        (0..70).map(|at| rule("a", &format!("/{at}[a-z]"), "ImplementationSpecific")).collect();
+    let found = ingress(&json!({"podmeter.io/use-regex": "true"}), &json!({ "rules": rules }));
+    assert_eq!((found.routes.len(), reasons(&found)), (MAX_REGEXES, vec!["too_many"]));
+}
+
+#[test]
+fn what_is_too_long_to_be_kept_is_told() {
+    let spec = |hosts: usize, entries: usize| {
+        let hosts: Vec<_> = (0..hosts).map(|at| format!("h{at}.example")).collect();
+        let entry = json!({"secretName": "cert", "hosts": hosts});
+        json!({"rules": [rule("a", "/", "Prefix")], "tls": vec![entry; entries]})
+    };
+    assert_eq!(reasons(&ingress(&json!({}), &spec(256, 1))), [""; 0]);
+    assert_eq!(reasons(&ingress(&json!({}), &spec(257, 1))), ["too_many"]);
+    assert_eq!(reasons(&ingress(&json!({}), &spec(0, 257))), ["too_many"]);
+    let long = |bytes: usize| {
+        let value = format!("X-A: {}", "ü".repeat(bytes / 2));
+        one(&json!({"podmeter.io/request-headers-set": value}))
+    };
+    assert_eq!(long(4_000).routes[0].request.set.len(), 1);
+    let cut = long(5_000);
+    assert_eq!((reasons(&cut), cut.routes[0].request.set.len()), (vec!["bad_annotation"], 0));
+    let many: serde_json::Map<_, _> =
+        (0..600).map(|at| (format!("example.com/{at}"), "x".into())).collect();
+    assert_eq!(reasons(&one(&many.into())), ["too_many"]);
 }
 
 #[test]

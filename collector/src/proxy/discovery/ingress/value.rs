@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 use crate::api::feed::is_name;
 use crate::proxy::route::Host;
 use crate::proxy::service::Port;
+use crate::proxy::table;
 
 /// Longest time that a timeout may be.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
@@ -18,19 +19,10 @@ const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// Headers of one list.
 const MAX_HEADERS: usize = 32;
 
-/// Headers that a route may not touch: those of the connection and of framing, and the host, which routing is
-/// done by.
-const UNTOUCHABLE: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::HOST,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
+/// Headers that an Ingress may not touch beside those of framing: those of the connection, and the host, which
+/// routing is done by.
+const UNTOUCHABLE: [HeaderName; 3] =
+    [header::HOST, header::PROXY_AUTHENTICATE, header::PROXY_AUTHORIZATION];
 
 pub(super) fn flag(text: &str) -> Result<bool, String> {
     match text {
@@ -96,20 +88,26 @@ pub(super) fn percent(text: &str) -> Result<u32, String> {
 /// A path to go on with: no query, no place-holder.
 pub(super) fn path(text: &str) -> Result<Arc<str>, String> {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'$' | b';');
-    if text.starts_with('/') && text.bytes().all(is_plain) {
+    if table::is_path(text) && text.bytes().all(is_plain) {
         Ok(text.into())
     } else {
         Err("is no plain path that begins with \"/\"; parts of the path that matched cannot be put in".to_owned())
     }
 }
 
-/// A cookie's name, RFC 6265: a token.
 pub(super) fn cookie_name(text: &str) -> Result<Arc<str>, String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.len() <= 128 && text.bytes().all(is_token) {
+    if table::is_cookie_name(text) {
         Ok(text.into())
     } else {
-        Err("is no cookie's name; write letters, digits, \"-\" and \"_\"".to_owned())
+        Err("is no cookie's name; write up to 64 letters, digits, \"-\" and \"_\"".to_owned())
+    }
+}
+
+pub(super) fn cookie_path(text: &str) -> Result<Arc<str>, String> {
+    if table::is_cookie_path(text) {
+        Ok(text.into())
+    } else {
+        Err("is no cookie's path; write one such as \"/\"".to_owned())
     }
 }
 
@@ -144,7 +142,7 @@ pub(super) fn header_names(text: &str) -> Result<Vec<HeaderName>, String> {
 fn header_name(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName =
         text.trim().parse().map_err(|_| "has a header with an illegal name".to_owned())?;
-    if UNTOUCHABLE.contains(&name) {
+    if table::is_framing(&name) || UNTOUCHABLE.contains(&name) {
         return Err(format!("names the header {name}, which belongs to the connection"));
     }
     Ok(name)

@@ -32,6 +32,7 @@ fn routes() -> impl Strategy<Value = Vec<Route>> {
         segments().prop_map(|text| prefix(&text)),
         segments().prop_map(|text| exact(&text)),
         select(PATTERNS.to_vec()).prop_map(regex),
+        Just(Path::Rest),
     ];
     let conditions = proptest::collection::vec(condition(), 0..3);
     let source = prop_oneof![Just(Source::File), Just(Source::Ingress)];
@@ -92,6 +93,7 @@ fn path_rank(path: &Path, asked: &str) -> Option<(u8, Reverse<usize>)> {
             let whole = ::regex::bytes::Regex::new(&format!("^(?-u:{text})$")).unwrap();
             whole.is_match(asked.as_bytes()).then_some((2, Reverse(0)))
         }
+        Path::Rest => Some((3, Reverse(0))),
     }
 }
 

@@ -82,6 +82,30 @@ fn given_hosts_replace_the_certificates_own_and_are_checked() {
 }
 
 #[test]
+fn certificate_does_not_take_a_host_from_one_that_names_it() {
+    let ca = Ca::new("ca");
+    let certificates = certificates();
+    let foreign = ca.host(&["foreign.example"]);
+    let hosts = ["www.shop.example", "own.example", "nobody.example", "*.shop.example"];
+    let told = vec![
+        foreign.told(Source::Ingress, "foreign", &hosts),
+        ca.host(&["own.example"]).told(Source::Ingress, "own", &["own.example"]),
+    ];
+    certificates.told(Source::Ingress, told);
+    let wild = ca.host(&["*.shop.example"]).told(Source::File, "wild", &[]);
+    certificates.told(Source::File, vec![wild]);
+    check(
+        &certificates,
+        &[
+            ("www.shop.example", "wild"),
+            ("api.shop.example", "wild"),
+            ("own.example", "own"),
+            ("nobody.example", "foreign"),
+        ],
+    );
+}
+
+#[test]
 fn broken_certificate_is_a_fault_and_the_last_good_one_stays() {
     let ca = Ca::new("ca");
     let certificates = certificates();
