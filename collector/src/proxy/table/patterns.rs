@@ -26,7 +26,8 @@ pub(super) fn pattern(text: &Arc<str>) -> Result<Arc<Regex>, Flaw> {
     if known.len() >= MAX_KNOWN {
         known.retain(|_, pattern| Arc::strong_count(pattern) > 1);
     }
-    Ok(known.entry(text.clone()).or_insert(compiled).clone())
+    known.insert(text.clone(), compiled.clone());
+    Ok(compiled)
 }
 
 fn compile(text: &str) -> Result<Regex, Flaw> {
