@@ -5,8 +5,6 @@ import json
 import os
 import subprocess
 import tarfile
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -45,7 +43,9 @@ def layer(files):
 def unpacked(folder):
     """The image's root below this folder, as a runtime makes it."""
     with layer(members(OCI)) as tar:
-        tar.extractall(folder, filter="tar")
+        # Pythons with filters want one to be named; older ones do not look at this.
+        tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
+        tar.extractall(folder)
     folder.chmod(0o755)
     return folder
 
@@ -54,14 +54,6 @@ def output(*words, **more):
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, cwd=ROOT, **more)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
-
-
-def packer():
-    """The script that packs, as a module."""
-    spec = spec_from_loader("pack", SourceFileLoader("pack", str(IMAGE / "pack")))
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def is_root():

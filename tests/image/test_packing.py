@@ -5,6 +5,7 @@ import re
 import shlex
 
 import archive
+import pytest
 
 IMAGES = (archive.OCI, archive.DOCKER)
 
@@ -24,14 +25,17 @@ def packed_as(**settings):
             path.write_bytes(data)
 
 
-def test_packing_twice_gives_one_digest():
+@pytest.fixture(scope="module")
+def here():
+    return (archive.OUT / "digest").read_text().strip()
+
+
+def test_packing_twice_gives_one_digest(here):
     again = packed_as(TZ="Pacific/Auckland", LC_ALL="C", HOME="/nonexistent")
-    assert again == packed_as(TZ="America/Lima", LC_ALL="C.UTF-8")
-    assert again[0] == (archive.OUT / "digest").read_text().strip()
+    assert again == (here, sums())
 
 
-def test_the_name_is_no_part_of_the_digest_and_the_time_is():
-    here = packed_as()[0]
+def test_the_name_is_no_part_of_the_digest_and_the_time_is(here):
     assert packed_as(IMAGE="registry.example/podmeter")[0] == here
     assert packed_as(SOURCE_DATE_EPOCH="1")[0] != here
 

@@ -18,16 +18,15 @@ def rootfs(tmp_path):
     return archive.unpacked(tmp_path / "root")
 
 
-def inside(rootfs, *command, around=""):
-    """Runs a command of the image in namespaces of its own, with what the DaemonSet mounts."""
+def inside(rootfs, *command):
+    """Runs a command of the image in namespaces of its own, with what a runtime and the DaemonSet mount."""
     mounts = []
-    for name in ("sys/fs/cgroup", "proc"):
-        (rootfs / "host" / name).mkdir(parents=True)
-        mounts.append(f"mount --rbind /{name} {rootfs}/host/{name}")
+    for source, place in (("proc", "proc"), ("proc", "host/proc"), ("sys/fs/cgroup", "host/sys/fs/cgroup")):
+        (rootfs / place).mkdir(parents=True)
+        mounts.append(f"mount --rbind /{source} {rootfs}/{place}")
     run = shlex.join(["chroot", f"--userspec={USER}", "--groups=", str(rootfs), *command])
-    script = " && ".join(["set -e", *mounts, around or "true", run])
     environment = {"PATH": os.environ["PATH"]}
-    return archive.output("unshare", "--mount", "--net", "sh", "-c", script, env=environment, timeout=60)
+    return archive.output("unshare", "--mount", "--net", "sh", "-c", " && ".join([*mounts, run]), env=environment, timeout=60)
 
 
 def test_program_of_the_image_is_the_one_that_the_suites_run():
