@@ -1,11 +1,12 @@
 # `make test` sets up a fresh Debian machine with Rust and runs every suite. `make help` lists the rest.
 
 CARGO ?= cargo
-RELEASE = target/release/podmeter
+# The program that goes into the image is the one that the suites run.
+RELEASE = target/image/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build demo test unit integration chart tools kernel cluster lint deny fuzz bench bench-proxy docs manifests
+.PHONY: help setup build image image-test image-twice demo test unit integration chart tools kernel cluster lint deny fuzz bench bench-proxy docs manifests
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -13,19 +14,34 @@ help: ## this list
 setup: ## installs what the tests need from Debian's packages
 	@tests/setup
 
-build: ## the release binary
-	$(CARGO) build --release --bin podmeter
+build: ## the release binary, static, in target/image
+	@deploy/image/compile
+
+image: build ## the image, its digest and its bill of materials in target/image; IMAGE=REGISTRY/podmeter names it
+	@deploy/image/sbom
+	@deploy/image/pack
+
+image-test: image ## what is in the image, and that it runs by itself
+	target/venv/bin/python -m pytest tests/image
+
+image-twice: image ## builds the last commit again from another clone and compares the digests, ten minutes
+	@deploy/image/twice
 
 demo: ## real containers, pods and series on this machine, no cluster needed
 	$(CARGO) run --release -- demo
 
-test: setup unit integration build chart tools kernel cluster ## every suite
+test: setup unit integration image-test chart tools kernel cluster ## every suite
 
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
 
+<<<<<<< HEAD
 integration: ## the real binary against cgroup trees, a fake API server, clients and pods
 	$(CARGO) test -p agent --test watch --test cli --test access --test stuck --test allocations
+=======
+integration: build ## the real binary against cgroup trees, a fake API server, clients and pods
+	$(CARGO) test -p agent --test watch --test cli --test access --test allocations
+>>>>>>> image
 	$(CARGO) test -p agent --test proxy -- --test-threads 8
 
 chart: build ## the chart and the manifests, by Helm, kustomize, the schemas of Kubernetes and the release binary
@@ -56,7 +72,7 @@ bench: ## the benchmarks; rewrites the table in benches/README.md
 	@benches/run
 
 bench-proxy: ## the proxy beside nginx and HAProxy, five minutes; rewrites its table in benches/README.md
-	@benches/proxy/run
+	@env -u PODMETER_TEST_BIN benches/proxy/run # Its profile wants names of functions, which the image's program has not.
 
 docs: ## regenerates what is generated from the code: docs/metrics.md and the golden files
 	UPDATE_GOLDEN=1 $(CARGO) test --workspace --quiet

@@ -66,5 +66,5 @@ def with_files(folder):
 
 def program():
     """Podmeter itself, where it was built."""
-    path = Path(os.environ.get("PODMETER_TEST_BIN") or ROOT / "target/release/podmeter")
+    path = Path(os.environ.get("PODMETER_TEST_BIN") or ROOT / "target/image/podmeter")
     return path if path.exists() else None
