@@ -118,6 +118,16 @@ impl Folder {
         })
     }
 
+    /// Whether [`Folder::write`] would succeed, without changing what is kept.
+    ///
+    /// # Errors
+    /// When it would not.
+    pub fn try_out(&self, _lock: &Lock) -> Result<(), Fault> {
+        let new = self.path.join(NEW);
+        let tried = write_new(&new, b"{}").and_then(|()| fs::remove_file(&new));
+        tried.map_err(|error| self.refused(&new, error))
+    }
+
     fn refused(&self, path: &Path, error: io::Error) -> Fault {
         let path = path.to_owned();
         if error.kind() == ErrorKind::PermissionDenied && self.path.exists() {
