@@ -82,9 +82,12 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
             humantime::format_duration(settings.interval)
         ),
     )];
-    findings.extend(settings.moved.iter().map(|moved| {
-        Finding::degraded("configuration", moved.to_string(), moved.fix())
-    }));
+    findings.extend(
+        settings
+            .moved
+            .iter()
+            .map(|moved| Finding::degraded("configuration", moved.to_string(), moved.fix())),
+    );
     findings.extend(kernel::findings(&settings));
     findings.extend(state::findings(&settings));
     app::runtime()?.block_on(async {

@@ -26,11 +26,11 @@ use std::time::{Duration, Instant, SystemTime};
 use globset::GlobSet;
 
 pub use self::agent::Observed;
-pub(crate) use self::io::IoTotals;
-pub(crate) use self::oom::Oom;
 use self::emit::Emit;
 use self::extras::{Extras, Fixed};
+pub(crate) use self::io::IoTotals;
 use self::layout::{Layout, Plan};
+pub(crate) use self::oom::Oom;
 use crate::cgroup::{Cgroup, CgroupKey, PodUid};
 use crate::host;
 use crate::labels::{Label, LabelSet};

@@ -170,8 +170,7 @@ fn sections(mut value: Value, faults: &mut Faults) -> File {
     file.annotations = top.inside("annotations", filter);
     file.metrics_exclude =
         top.inside("metrics", |metrics| metrics.texts("exclude")).unwrap_or_default();
-    file.state_path =
-        top.inside("state", |state| state.text_or_empty("path")).map(PathBuf::from);
+    file.state_path = top.inside("state", |state| state.text_or_empty("path")).map(PathBuf::from);
     top.inside("log", |log| {
         file.log_filter = log.text("filter");
         file.log_format = log.parsed("format", "text or json", |text| {

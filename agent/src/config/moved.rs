@@ -19,11 +19,8 @@ pub struct Moved {
 }
 
 /// Every key that is taken under two names; docs/configuration.md tells the same.
-pub const MOVED: &[Moved] = &[Moved {
-    old: "kubernetes.namespace_labels",
-    new: "labels.namespace",
-    until: (0, 2),
-}];
+pub const MOVED: &[Moved] =
+    &[Moved { old: "kubernetes.namespace_labels", new: "labels.namespace", until: (0, 2) }];
 
 impl Moved {
     /// What to do about it.

@@ -163,9 +163,9 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
             );
         }
     }
-    let state = file.state_path.map(|path| {
-        directory("state.path", Some(path), "/var/lib/podmeter", faults)
-    });
+    let state = file
+        .state_path
+        .map(|path| directory("state.path", Some(path), "/var/lib/podmeter", faults));
     let node = node(filled(launch.node.as_ref()).or(file.node), &source, host, faults);
     let listen = listen(&launch.listen, file.listen, faults);
     let tls = file.tls.checked(faults);

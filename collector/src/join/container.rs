@@ -103,7 +103,7 @@ impl Emit<'_, '_> {
         let start = match (row, slot.row) {
             (Some(row), Some(at)) => {
                 Some(pasts[at].start(row, container.status.as_ref(), &mut slot.life))
-            },
+            }
             _ => container.status.as_ref().and_then(since),
         };
         let entity = self.entity(Scope::Container, &slot.labels, start);

@@ -154,10 +154,10 @@ impl Plan<'_> {
                 let ours = ours.filter(|label| label.origin == Origin::NamespaceLabel);
                 let same = same_names(&old.pod, pod) && ours.eq(spaces);
                 let names = old.pod.containers.iter().map(|container| container.name.clone());
-                let slots =
-                    old.containers.into_iter().map(|slot| {
-                    (same.then_some(slot.labels), slot.oom, slot.life)
-                });
+                let slots = old
+                    .containers
+                    .into_iter()
+                    .map(|slot| (same.then_some(slot.labels), slot.oom, slot.life));
                 (same.then_some(old.labels), names.zip(slots).collect::<HashMap<_, _>>())
             }
             None => (None, HashMap::new()),

@@ -43,7 +43,8 @@ impl Oom {
                     self.total = self.total.saturating_add(kills - seen.kills);
                     seen.outlived = Some(0);
                 } else if is_alive {
-                    seen.outlived = seen.outlived.map(|readings| readings.saturating_add(1).min(OUTLIVED));
+                    seen.outlived =
+                        seen.outlived.map(|readings| readings.saturating_add(1).min(OUTLIVED));
                 }
                 seen.kills = seen.kills.max(kills);
             }

@@ -29,10 +29,14 @@ pub enum Fault {
         what: String,
     },
     /// More than Podmeter ever writes.
-    #[error("the state is longer than Podmeter ever writes it; it begins anew, nothing needs to be done unless it comes again")]
+    #[error(
+        "the state is longer than Podmeter ever writes it; it begins anew, nothing needs to be done unless it comes again"
+    )]
     TooLarge,
     /// Cut short or changed.
-    #[error("the state is damaged at line {line}, column {column}; it begins anew, look at the disk if it comes again")]
+    #[error(
+        "the state is damaged at line {line}, column {column}; it begins anew, look at the disk if it comes again"
+    )]
     Damaged {
         /// The line, from 1.
         line: usize,
@@ -40,13 +44,17 @@ pub enum Fault {
         column: usize,
     },
     /// Podmeter was set back to an earlier version.
-    #[error("the state is of version {found}, which a later Podmeter wrote; it begins anew and will be written over, go back to that Podmeter before then to keep it")]
+    #[error(
+        "the state is of version {found}, which a later Podmeter wrote; it begins anew and will be written over, go back to that Podmeter before then to keep it"
+    )]
     NewerVersion {
         /// The version in the file.
         found: u32,
     },
     /// A folder that several nodes share, or a disk that was copied.
-    #[error("the state is of the node {found:?}; give every node a folder of its own under state.path")]
+    #[error(
+        "the state is of the node {found:?}; give every node a folder of its own under state.path"
+    )]
     OtherNode {
         /// The node in the file.
         found: String,

@@ -80,10 +80,8 @@ impl Folder {
         let path = self.path.join(FILE);
         // Neither what a link leads to nor what would wait for a writer is read.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let open = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(&path);
+        let open =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
         let file = match open {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -165,9 +165,10 @@ impl Keeper {
     }
 
     fn read(&mut self) {
-        let read = self.folder.read().and_then(|text| {
-            text.map(|text| format::parse(&text, &self.place)).transpose()
-        });
+        let read = self
+            .folder
+            .read()
+            .and_then(|text| text.map(|text| format::parse(&text, &self.place)).transpose());
         match read {
             Ok(None) => {}
             Ok(Some(kept)) => {
