@@ -1,6 +1,7 @@
 //! The join on hand-made rows and pods: whose numbers go where, and which rules keep them honest.
 #![expect(clippy::float_cmp, reason = "values are handed on, not computed, or exact in binary")]
 
+mod restart;
 mod values;
 
 use std::collections::HashMap;
@@ -80,6 +81,7 @@ struct World {
     index: Arc<Index>,
     synced: bool,
     host: host::Counters,
+    devices: HashMap<(u32, u32), Arc<str>>,
 }
 
 impl World {
@@ -97,6 +99,7 @@ impl World {
             index: Arc::default(),
             synced: true,
             host: host::Counters::default(),
+            devices: HashMap::new(),
         };
         world.pods(pods);
         world
@@ -150,7 +153,7 @@ impl World {
             synced: self.synced,
             host: &self.host,
             interfaces: &|_| &[],
-            devices: &HashMap::new(),
+            devices: &self.devices,
             observed: &Observed::default(),
         })
     }
