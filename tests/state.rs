@@ -4,7 +4,6 @@
 //! replaced containers come when a test wants them. Waits are on conditions with a generous limit.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a suite are tests too")]
-#![expect(clippy::float_cmp, reason = "values are handed on, not computed")]
 
 #[path = "support/page.rs"]
 mod page;

@@ -116,7 +116,7 @@ impl Node {
 
     /// The configuration that keeps state in this folder of the node.
     pub(crate) fn keeping(&self, folder: &str) -> String {
-        format!("interval: 1s\nstate: {{path: {:?}}}\n", self.path(folder))
+        format!("interval: 1s\nstate: {{path: \"{}\"}}\n", self.path(folder).display())
     }
 
     /// An agent that keeps its state in the folder `state`, once it is ready.

@@ -1,6 +1,7 @@
 //! Ends and starts: in order, by a crash, and two at once.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -119,6 +120,21 @@ fn of_two_at_once_the_later_one_goes_on_where_the_earlier_one_ended() {
     });
     new.end(Signal::TERM);
     assert_eq!(kills(&node.agent().scrape()), Some(4.0));
+}
+
+#[test]
+fn a_start_is_ready_well_before_the_next_scrape_is_due() {
+    let node = Node::start();
+    let began = Instant::now();
+    let agent = node.agent();
+    let took = began.elapsed();
+    eprintln!("ready after {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}; scrapes come every 10 s and more");
+    let began = Instant::now();
+    agent.end(Signal::TERM);
+    let took = began.elapsed();
+    eprintln!("ended after {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]

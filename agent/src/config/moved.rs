@@ -62,9 +62,9 @@ fn get<'a>(file: &'a Value, path: &str) -> Option<&'a Value> {
 /// Takes the key out; the mapping around it stays.
 fn take(file: &mut Value, path: &str) -> Option<Value> {
     let (around, key) = path.rsplit_once('.').map_or(("", path), |split| split);
-    let keys = around.split('.').filter(|key| !key.is_empty());
-    let around = keys.fold(Some(file), |at, key| at?.get_mut(key));
-    around?.as_object_mut()?.remove(key)
+    let mut keys = around.split('.').filter(|key| !key.is_empty());
+    let around = keys.try_fold(file, |at, key| at.get_mut(key))?;
+    around.as_object_mut()?.remove(key)
 }
 
 /// Puts it there if what is around is a mapping or nothing; anything else is a fault that is told when it is read.

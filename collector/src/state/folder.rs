@@ -57,11 +57,11 @@ impl Folder {
             }
             _ => Err(error),
         });
-        let directory = opened.map_err(|error| self.refused(&self.path, error))?;
+        let directory = opened.map_err(|error| self.refused(error))?;
         match directory.try_lock() {
             Ok(()) => Ok(Some(Lock { directory })),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(self.refused(&self.path, error)),
+            Err(TryLockError::Error(error)) => Err(self.refused(error)),
         }
     }
 
@@ -112,7 +112,7 @@ impl Folder {
         written.map_err(|error| {
             // It may be what filled the disk.
             let _ = fs::remove_file(&new);
-            self.refused(&new, error)
+            self.refused(error)
         })
     }
 
@@ -123,12 +123,12 @@ impl Folder {
     pub fn try_out(&self, _lock: &Lock) -> Result<(), Fault> {
         let new = self.path.join(NEW);
         let tried = write_new(&new, b"{}").and_then(|()| fs::remove_file(&new));
-        tried.map_err(|error| self.refused(&new, error))
+        tried.map_err(|error| self.refused(error))
     }
 
-    fn refused(&self, path: &Path, error: io::Error) -> Fault {
-        let path = path.to_owned();
-        if error.kind() == ErrorKind::PermissionDenied && self.path.exists() {
+    fn refused(&self, error: io::Error) -> Fault {
+        let path = self.path.clone();
+        if error.kind() == ErrorKind::PermissionDenied && path.exists() {
             return Fault::Permissions { path, what: error.to_string() };
         }
         Fault::Unwritable { path, error }
