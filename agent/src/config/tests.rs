@@ -179,7 +179,7 @@ fn standalone_and_a_kubeconfig_in_one_file_exclude_each_other() {
 #[test]
 fn what_is_wrong_under_an_old_name_is_told_under_it() {
     assert_eq!(
-        faults("kubernetes: {namespace_labels: [1, \"a[\"]}"),
+        faults("kubernetes: {namespace_labels: [1]}"),
         ["kubernetes.namespace_labels[0]: a number where a text is expected"]
     );
     let glob = "is not a glob: unclosed character class; missing ']'";
