@@ -3,6 +3,8 @@
 //! Settings are checked first, then the listeners are bound, then everything starts. One thread serves
 //! and watches, one samples: more would cost memory and gain nothing, since a tick takes milliseconds.
 
+mod keep;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,6 +60,7 @@ pub fn run(launch: &Launch) -> anyhow::Result<()> {
     let settings = loaded.settings.clone();
     let watched = Some(Watched { loaded, launch: launch.clone(), host });
     logs::start(&settings.log);
+    settings.warn_of_moved();
     runtime()?.block_on(async {
         Signals::install()?
             .around(async |stop| {
@@ -286,15 +289,21 @@ impl Agent<'_> {
         &self,
         tasks: &mut Tasks,
         (metadata, findings): (Metadata, Arc<Findings>),
-        contributors: Vec<Box<dyn Contribute>>,
+        mut contributors: Vec<Box<dyn Contribute>>,
     ) -> anyhow::Result<Ticks> {
         let config = self.settings.sampler();
-        let (cycle, ticks) = Cycle::new(self.settings.interval);
+        let (mut cycle, ticks) = Cycle::new(self.settings.interval);
+        if let Metadata::Watch(_, health) = &metadata {
+            cycle = cycle.waiting_for(keep::listed(self.settings, health.clone()));
+        }
+        let desk = keep::start(self.settings, tasks, &mut contributors)?;
         tasks.start_thread(Stage::Sample, "sampling thread", STACK, move |stop| {
             cycle.block(&stop, || {
                 let sampler = Sampler::open(config, metadata, contributors)?;
                 let mut sampler = sampler.explaining(findings);
-                Ok(move |now, at| sampler.tick(now, at))
+                Ok(move |now, at| {
+                    keep::around(desk.as_ref(), &mut sampler, |sampler| sampler.tick(now, at))
+                })
             })
         })?;
         Ok(ticks)

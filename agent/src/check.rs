@@ -9,6 +9,7 @@ mod diagnose;
 mod kernel;
 mod proxy;
 mod report;
+mod state;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -82,7 +83,14 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
             humantime::format_duration(settings.interval)
         ),
     )];
+    findings.extend(
+        settings
+            .moved
+            .iter()
+            .map(|moved| Finding::degraded("configuration", moved.to_string(), moved.fix())),
+    );
     findings.extend(kernel::findings(&settings));
+    findings.extend(state::findings(&settings));
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
         findings.extend(diagnose::findings(&settings).await);

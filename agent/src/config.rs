@@ -7,6 +7,7 @@
 mod access;
 mod faults;
 pub mod file;
+mod moved;
 mod proxy;
 mod section;
 mod settings;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use access::{Access, Mode};
 pub use faults::Faults;
+pub use moved::{MOVED, Moved};
 pub use proxy::{Proxy, fixed};
 pub(crate) use settings::checked_interval;
 pub use settings::{Host, LogSettings, Settings, Source};

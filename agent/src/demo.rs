@@ -152,6 +152,8 @@ fn settings(flags: &Demo, log: LogSettings, address: SocketAddr, tree: Option<&T
         tls: None,
         access: config::Access::default(),
         proxy: Some(proxy(flags.proxy_listen.unwrap_or(PROXY_LISTEN))),
+        state: None,
+        moved: Vec::new(),
     }
 }
 

@@ -34,6 +34,7 @@ const APART: Duration = Duration::from_secs(1);
 pub fn run(flags: &Once) -> anyhow::Result<()> {
     let settings = config::load(&flags.launch, &Host::here())?;
     logs::start(&settings.log);
+    settings.warn_of_moved();
     if let Err(error) = raise_limit() {
         warn!(%error, "cannot raise the limit of open files");
     }

@@ -24,13 +24,15 @@ pub enum Stage {
     Serve,
     /// The sampling thread: the last answers have been given.
     Sample,
+    /// Who keeps what outlives the process: the last tick is over.
+    Keep,
     /// The pod watch: the last tick has had its names.
     Watch,
 }
 
 impl Stage {
     /// In the order of stopping.
-    const ALL: [Self; 4] = [Self::Proxy, Self::Serve, Self::Sample, Self::Watch];
+    const ALL: [Self; 5] = [Self::Proxy, Self::Serve, Self::Sample, Self::Keep, Self::Watch];
 }
 
 /// The running tasks.

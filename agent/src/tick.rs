@@ -1,5 +1,6 @@
 //! When to sample: at every interval, and when a scrape wants numbers of this moment.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +14,11 @@ const QUESTIONS: usize = 64;
 /// A snapshot younger than this answers a question, and ticks are never closer to each other: rates over
 /// shorter times say little.
 const FRESH: Duration = Duration::from_secs(1);
+/// Longest wait of the first tick for what it needs; after that the node's numbers are worth more without names.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the first tick waits for.
+pub type Wanted = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How others get at snapshots. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,9 +60,9 @@ impl Ticks {
 }
 
 /// The sampling thread's end of [`Ticks`].
-#[derive(Debug)]
 pub struct Cycle {
     interval: Duration,
+    wanted: Option<Wanted>,
     latest: watch::Sender<Option<Arc<Snapshot>>>,
     questions: mpsc::Receiver<oneshot::Sender<Arc<Snapshot>>>,
 }
@@ -67,7 +73,16 @@ impl Cycle {
     pub fn new(interval: Duration) -> (Self, Ticks) {
         let (latest, seen) = watch::channel(None);
         let (ask, questions) = mpsc::channel(QUESTIONS);
-        (Self { interval, latest, questions }, Ticks::new(seen, ask))
+        (Self { interval, wanted: None, latest, questions }, Ticks::new(seen, ask))
+    }
+
+    /// Lets the first tick wait, for [`PATIENCE`] at most; questions wait with it.
+    ///
+    /// A tick before the first list of pods would send every container under its uid, and each start of Podmeter
+    /// would leave a set of series with one sample behind.
+    #[must_use]
+    pub fn waiting_for(self, wanted: Wanted) -> Self {
+        Self { wanted: Some(wanted), ..self }
     }
 
     /// Ticks until `stop`, on the calling thread, which should do nothing else: reading the kernel blocks.
@@ -95,6 +110,12 @@ impl Cycle {
         stop: &CancellationToken,
         mut sample: impl FnMut(Instant, SystemTime) -> Arc<Snapshot>,
     ) {
+        if let Some(wanted) = self.wanted.take() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = time::timeout(PATIENCE, wanted) => {}
+            }
+        }
         // An absolute schedule: a slow tick does not shift the later ones, and missed ones are not made up for.
         let mut schedule = time::interval(self.interval);
         schedule.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -154,6 +175,27 @@ mod tests {
     async fn ticks_come_at_once_and_then_on_schedule() {
         let at = ticked(|_| time::sleep(Duration::from_secs(25))).await;
         assert_eq!(at, [0, 10, 20]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_tick_waits_for_what_it_needs_but_not_for_long() {
+        let first = async |wanted: Wanted| {
+            let (cycle, ticks) = Cycle::new(INTERVAL);
+            let stop = CancellationToken::new();
+            let cycle = cycle.waiting_for(wanted);
+            let start = time::Instant::now();
+            let sample = |_: Instant, _| Arc::new(Snapshot::default());
+            let waited = async {
+                // The question is asked before the first tick and answered by it.
+                ticks.fresh().await.unwrap();
+                stop.cancel();
+                start.elapsed()
+            };
+            tokio::join!(cycle.run(&stop, sample), waited).1
+        };
+        let soon = Duration::from_millis(30);
+        assert_eq!(first(Box::pin(time::sleep(soon))).await, soon);
+        assert_eq!(first(Box::pin(std::future::pending())).await, PATIENCE);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 //!
 //! No I/O and no clock: the same inputs give the same snapshot. [`layout`] works out whose cgroup is
 //! whose, only when something changed; [`emit`] writes the numbers, every tick, without allocating.
-//! What must outlive a tick (the last CPU time, the memory trend, the OOM kills) is kept here.
+//! What must outlive a tick (the last CPU time, the memory trend, the OOM kills) is kept here; what must outlive the
+//! process, [`resume`] gives away and takes up again.
 
 mod agent;
 mod amounts;
@@ -14,6 +15,7 @@ mod layout;
 mod node;
 mod oom;
 mod pod;
+mod resume;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +28,9 @@ use globset::GlobSet;
 pub use self::agent::Observed;
 use self::emit::Emit;
 use self::extras::{Extras, Fixed};
-use self::io::IoTotals;
+pub(crate) use self::io::IoTotals;
 use self::layout::{Layout, Plan};
+pub(crate) use self::oom::Oom;
 use crate::cgroup::{Cgroup, CgroupKey, PodUid};
 use crate::diagnose::reason::Known;
 use crate::host;
@@ -36,6 +39,7 @@ use crate::network::Interface;
 use crate::pods::index::Index;
 use crate::schema;
 use crate::snapshot::{Contribute, Snapshot};
+use crate::state::Kept;
 use crate::trend::Trend;
 
 /// Ticks that a new cgroup may wait for its pod's metadata.
@@ -84,6 +88,7 @@ pub struct Input<'a> {
 #[derive(Clone, Debug)]
 struct Past {
     key: CgroupKey,
+    inode: u64,
     born: u64,
     cpu: Option<(Instant, Duration)>,
     /// Cores in use as of the last rate.
@@ -110,6 +115,8 @@ pub struct Joiner {
     contributors: Vec<Box<dyn Contribute>>,
     unlabelled: u64,
     held: u64,
+    /// What was kept of pods that are not known yet.
+    awaited: Kept,
 }
 
 impl Joiner {
@@ -132,6 +139,7 @@ impl Joiner {
             contributors,
             unlabelled: 0,
             held: 0,
+            awaited: Kept::default(),
         }
     }
 
@@ -186,19 +194,21 @@ impl Joiner {
         if !same_rows {
             let mut old: HashMap<CgroupKey, Past> =
                 self.pasts.drain(..).map(|past| (past.key, past)).collect();
-            let born = |key| Past {
-                key,
+            let awaited = &mut self.awaited;
+            let mut born = |row: &Cgroup| Past {
+                key: row.key,
+                inode: row.inode,
                 born: self.cycle,
                 cpu: None,
                 cores: None,
                 start: None,
-                io: IoTotals::default(),
+                io: resume::io(awaited, row),
                 trend: Trend::default(),
             };
             self.pasts = input
                 .cgroups
                 .iter()
-                .map(|row| old.remove(&row.key).unwrap_or_else(|| born(row.key)))
+                .map(|row| old.remove(&row.key).unwrap_or_else(|| born(row)))
                 .collect();
         }
         if same_rows
@@ -214,5 +224,6 @@ impl Joiner {
             Plan { config: &self.config, index: input.index, rows: input.cgroups, waited: &waited };
         self.layout = plan.layout(std::mem::take(&mut self.layout));
         self.index = input.index.clone();
+        self.take_up(input);
     }
 }

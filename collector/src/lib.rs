@@ -18,4 +18,5 @@ pub mod proxy;
 pub mod sampler;
 pub mod schema;
 pub mod snapshot;
+pub mod state;
 pub mod trend;

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::watch;
 
 use crate::api::health::{Feed, Health};
+use crate::cgroup::mounts::Version;
 use crate::cgroup::{Cgroup, Scope};
 use crate::diagnose::reason::Findings;
 use crate::faults::ReadErrors;
@@ -19,6 +20,7 @@ use crate::join::{self, Joiner, Observed};
 use crate::pods::index::Index;
 use crate::pods::standalone::{Standalone, Unknown};
 use crate::snapshot::{Contribute, Snapshot};
+use crate::state::Kept;
 use crate::{cgroup, network};
 
 /// What a sampler reads and how it names it.
@@ -103,6 +105,18 @@ impl Sampler {
     pub fn explaining(mut self, findings: Arc<Findings>) -> Self {
         self.findings = findings;
         self
+    }
+
+    /// Goes on from what another process kept; best before the first tick.
+    pub fn resume(&mut self, kept: Kept) {
+        self.joiner.resume(kept);
+    }
+
+    /// What must outlive this process, as of the last tick.
+    #[must_use]
+    pub fn keep(&self) -> Kept {
+        // v2 counts a pod's I/O in the pod's own cgroup, where nothing goes back.
+        self.joiner.keep(self.cgroups.version() == Version::V1)
     }
 
     /// Reads and joins. `now` and `at` are the same moment on both clocks.

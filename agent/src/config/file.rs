@@ -14,6 +14,7 @@ use serde_json::Value;
 
 pub use self::keys::{KEYS, Key};
 use super::access;
+use super::moved::{self, Moved};
 use super::proxy::Proxy;
 use super::section::Section;
 use super::{Faults, proxy};
@@ -42,11 +43,14 @@ pub struct File {
     pub max_length: Option<usize>,
     pub annotations: Filter,
     pub metrics_exclude: Vec<String>,
+    pub state_path: Option<PathBuf>,
     pub log_filter: Option<String>,
     pub log_format: Option<LogFormat>,
     pub tls: access::TlsFile,
     pub access: access::File,
     pub proxy: Proxy,
+    /// Keys that stood there under their old names.
+    pub moved: Vec<Moved>,
 }
 
 /// The text of the file at `path`; an empty one where it cannot be had, with a fault.
@@ -68,7 +72,12 @@ pub fn text(path: &Path, faults: &mut Faults) -> String {
 /// agent follows. A text that is no YAML sets nothing.
 #[must_use]
 pub fn changed(before: &str, after: &str) -> Vec<&'static str> {
-    let value = |text: &str| first_of_each_key(text).unwrap_or_default();
+    let value = |text: &str| {
+        let mut value = first_of_each_key(text).unwrap_or_default();
+        // A key that only got its new name is the same key.
+        moved::rename(&mut value, &mut Faults::default());
+        value
+    };
     let (before, after) = (value(before), value(after));
     let set = |value: &Value, key: &str| {
         value.pointer(&format!("/{}", key.replace('.', "/"))).filter(|set| !set.is_null()).cloned()
@@ -133,7 +142,9 @@ fn first_of_each_key(text: &str) -> Option<Value> {
     serde_saphyr::from_str_with_options(text, options).ok()
 }
 
-fn sections(value: Value, faults: &mut Faults) -> File {
+fn sections(mut value: Value, faults: &mut Faults) -> File {
+    let moved = moved::rename(&mut value, faults);
+    faults.rename(&moved);
     let mut top = Section::new(String::new(), value, faults);
     let mut file = File {
         node: top.text("node"),
@@ -141,6 +152,7 @@ fn sections(value: Value, faults: &mut Faults) -> File {
         standalone: top.flag("standalone"),
         proc: top.text("proc").map(PathBuf::from),
         listen: addresses(&mut top, "listen", 9464),
+        moved,
         ..File::default()
     };
     file.tls = top.inside("tls", access::read_tls);
@@ -151,7 +163,6 @@ fn sections(value: Value, faults: &mut Faults) -> File {
     });
     top.inside("kubernetes", |kubernetes| {
         file.kubeconfig = kubernetes.text("kubeconfig").map(PathBuf::from);
-        file.namespace_labels = kubernetes.texts("namespace_labels").unwrap_or_default();
         file.diagnose = kubernetes.flag("diagnose");
         file.events = kubernetes.parsed_list("events", "stuck, memory or throttling", |text| {
             Matter::ALL.into_iter().find(|matter| matter.as_str() == text)
@@ -159,12 +170,14 @@ fn sections(value: Value, faults: &mut Faults) -> File {
     });
     top.inside("labels", |labels| {
         file.labels = filter(labels);
+        file.namespace_labels = labels.texts("namespace").unwrap_or_default();
         file.max_count = labels.number("max_count", 0..=256);
         file.max_length = labels.number("max_length", 1..=256);
     });
     file.annotations = top.inside("annotations", filter);
     file.metrics_exclude =
         top.inside("metrics", |metrics| metrics.texts("exclude")).unwrap_or_default();
+    file.state_path = top.inside("state", |state| state.text_or_empty("path")).map(PathBuf::from);
     top.inside("log", |log| {
         file.log_filter = log.text("filter");
         file.log_format = log.parsed("format", "text or json", |text| {

@@ -73,6 +73,15 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A text where nothing between the quotes is the default as well.
+    pub(super) fn text_or_empty(&mut self, key: &'static str) -> Option<String> {
+        if self.values.get(key).and_then(Value::as_str) == Some("") {
+            self.take(key);
+            return None;
+        }
+        self.text(key)
+    }
+
     /// A text that `parse` understands; `want` says what it should look like.
     pub(super) fn parsed<T>(
         &mut self,

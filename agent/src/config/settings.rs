@@ -11,10 +11,11 @@ use collector::proxy::settings::Tls;
 use collector::schema::{Id, Kernel, Series};
 use collector::{cgroup, join, sampler};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use tracing::warn;
 use tracing_subscriber::EnvFilter;
 
 use super::file::File;
-use super::{Access, Faults, Proxy};
+use super::{Access, Faults, Moved, Proxy};
 use crate::cli::{Launch, Log, LogFormat};
 
 /// Where the agent listens unless told otherwise.
@@ -56,6 +57,10 @@ pub struct Settings {
     pub access: Access,
     /// What the reverse proxy does; `None` when it listens nowhere.
     pub proxy: Option<Proxy>,
+    /// Folder of what outlives the process; `None` to keep nothing.
+    pub state: Option<PathBuf>,
+    /// Keys that were written under their old names.
+    pub moved: Vec<Moved>,
 }
 
 /// Who knows the pods' names and labels.
@@ -104,6 +109,13 @@ impl Host {
 }
 
 impl Settings {
+    /// Says which keys stand in the file under their old names. Once, at the start.
+    pub fn warn_of_moved(&self) {
+        for moved in &self.moved {
+            warn!(key = moved.old, "{moved}; {}", moved.fix());
+        }
+    }
+
     /// What the sampling thread reads and how it names it.
     #[must_use]
     pub fn sampler(&self) -> sampler::Config {
@@ -157,6 +169,9 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
             );
         }
     }
+    let state = file
+        .state_path
+        .map(|path| directory("state.path", Some(path), "/var/lib/podmeter", faults));
     let node = node(filled(launch.node.as_ref()).or(file.node), &source, host, faults);
     let listen = listen(&launch.listen, file.listen, faults);
     let tls = file.tls.checked(faults);
@@ -188,6 +203,8 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         tls,
         access,
         proxy,
+        state,
+        moved: file.moved,
     }
 }
 

@@ -177,6 +177,41 @@ fn standalone_and_a_kubeconfig_in_one_file_exclude_each_other() {
 }
 
 #[test]
+fn what_is_wrong_under_an_old_name_is_told_under_it() {
+    assert_eq!(
+        faults("kubernetes: {namespace_labels: [1]}"),
+        ["kubernetes.namespace_labels[0]: a number where a text is expected"]
+    );
+    let glob = "is not a glob: unclosed character class; missing ']'";
+    assert_eq!(
+        faults("kubernetes: {namespace_labels: [\"a[\"]}"),
+        [format!("kubernetes.namespace_labels: \"a[\" {glob}")]
+    );
+    assert_eq!(
+        faults("labels: {namespace: [\"a[\"]}"),
+        [format!("labels.namespace: \"a[\" {glob}")]
+    );
+}
+
+#[test]
+fn a_key_that_only_got_its_new_name_has_not_changed() {
+    let old = "kubernetes: {namespace_labels: [\"team\"]}";
+    assert_eq!(file::changed(old, "labels: {namespace: [\"team\"]}"), [""; 0]);
+    assert_eq!(file::changed(old, "labels: {namespace: [\"tier\"]}"), ["labels.namespace"]);
+}
+
+#[test]
+fn state_is_kept_where_the_path_is_absolute_and_nowhere_without() {
+    let state = |text: &str| settings(text, &standalone(), &host()).unwrap().state;
+    assert_eq!(state("state: {path: /var/lib/podmeter}"), Some("/var/lib/podmeter".into()));
+    assert_eq!((state("state: {path: \"\"}"), state("state:")), (None, None));
+    assert_eq!(
+        faults("state: {path: podmeter}"),
+        ["state.path: podmeter is not an absolute path; write /var/lib/podmeter"]
+    );
+}
+
+#[test]
 fn named_file_that_is_missing_is_a_fault() {
     let launch = Launch { config: Some(PathBuf::from("/no/such/file")), ..standalone() };
     let text = load(&launch, &host()).unwrap_err().to_string();

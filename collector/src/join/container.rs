@@ -9,6 +9,7 @@ use super::layout::ContainerSlot;
 use crate::cgroup::{Cgroup, Scope as CgroupScope};
 use crate::pods::model::{Container, Role, State, Status};
 use crate::schema::{Id, Kernel, Scope, Series};
+use crate::state::Life;
 
 /// A cgroup's birth and the kubelet's word that are further apart cannot both be right.
 const DOUBT: Duration = Duration::from_secs(5);
@@ -63,18 +64,28 @@ fn since(status: &Status) -> Option<SystemTime> {
 
 impl Past {
     /// When the container of this cgroup started. Told once: it is what tells one life from the next, so
-    /// it must not change within one.
+    /// it must not change within one, nor when Podmeter starts anew: `life` is kept.
     ///
     /// The kubelet's word comes later than the cgroup and in whole seconds, so it corrects only a birth
     /// that cannot be right. It may also still be about the container before this one.
-    fn start(&mut self, row: &Cgroup, status: Option<&Status>) -> SystemTime {
+    fn start(
+        &mut self,
+        row: &Cgroup,
+        status: Option<&Status>,
+        life: &mut Option<Life>,
+    ) -> SystemTime {
         let CgroupScope::Container { id, .. } = &row.scope else { return row.created };
+        let known = life.as_ref().filter(|life| life.id == *id);
         let told = status.filter(|status| status.id.as_ref() == Some(id)).and_then(since);
-        let start = self.start.get_or_insert(told.unwrap_or(row.created));
+        let start = known.map_or_else(|| told.unwrap_or(row.created), |life| life.start);
+        let start = self.start.get_or_insert(start);
         if let Some(told) = told
             && told.max(*start).duration_since(told.min(*start)).is_ok_and(|apart| apart > DOUBT)
         {
             *start = told;
+        }
+        if known.is_none_or(|life| life.start != *start) {
+            *life = Some(Life { id: id.clone(), start: *start });
         }
         *start
     }
@@ -90,7 +101,9 @@ impl Emit<'_, '_> {
         let names = if container.role == Role::Init { &INIT } else { &REGULAR };
         let row = slot.row.map(|row| &self.input.cgroups[row]);
         let start = match (row, slot.row) {
-            (Some(row), Some(at)) => Some(pasts[at].start(row, container.status.as_ref())),
+            (Some(row), Some(at)) => {
+                Some(pasts[at].start(row, container.status.as_ref(), &mut slot.life))
+            }
             _ => container.status.as_ref().and_then(since),
         };
         let entity = self.entity(Scope::Container, &slot.labels, start);

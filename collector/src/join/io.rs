@@ -3,13 +3,15 @@
 //! cgroup v1 sums a pod's `_recursive` files over the cgroups that are there: a container that is replaced
 //! takes its share with it. What was seen of it is added again here.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cgroup::DeviceIo;
 
 /// What was seen of each device. A cgroup uses one or two.
-#[derive(Clone, Debug, Default)]
-pub(super) struct IoTotals(Vec<Total>);
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IoTotals(Vec<Total>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Total {
     device: (u32, u32),
     read: [u64; 4],
@@ -18,6 +20,19 @@ struct Total {
 }
 
 impl IoTotals {
+    /// Whether no device was seen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether both lost the same of the same devices.
+    pub(crate) fn lost_same(&self, other: &Self) -> bool {
+        let lost = |totals: &Self| {
+            totals.0.iter().map(|total| (total.device, total.lost)).collect::<Vec<_>>()
+        };
+        lost(self) == lost(other)
+    }
+
     /// Bytes read, bytes written, reads and writes so far.
     pub(super) fn of(&mut self, io: &DeviceIo) -> [u64; 4] {
         let now = [io.read_bytes, io.write_bytes, io.reads, io.writes];
@@ -52,5 +67,15 @@ mod tests {
         assert_eq!(total(0, 0), 105, "the other as well");
         assert_eq!(total(0, 3), 108);
         assert_eq!(total(1, 7), 7);
+    }
+
+    #[test]
+    fn what_went_while_nobody_looked_stays_in_the_total_that_is_kept() {
+        let mut totals = IoTotals::default();
+        assert_eq!(totals.of(&written(0, 100))[1], 100);
+        let text = serde_json::to_string(&totals).unwrap();
+        let mut resumed: IoTotals = serde_json::from_str(&text).unwrap();
+        assert_eq!(resumed.of(&written(0, 30))[1], 100);
+        assert!(!resumed.lost_same(&totals));
     }
 }

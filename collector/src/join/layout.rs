@@ -15,6 +15,7 @@ use crate::pods::index::Index;
 use crate::pods::labels::Names;
 use crate::pods::model::{Amounts, Container, Pod, Role, State};
 use crate::pods::resources;
+use crate::state::Life;
 
 /// Everything that has series, with the row of the reader that its numbers are in.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub(super) struct ContainerSlot {
     pub(super) labels: Arc<LabelSet>,
     pub(super) row: Option<usize>,
     pub(super) oom: Oom,
+    /// The incarnation that was there last.
+    pub(super) life: Option<Life>,
 }
 
 /// A cgroup without a known pod, or a container without a known name: it goes out under its ids.
@@ -154,17 +157,19 @@ impl Plan<'_> {
                 let ours = ours.filter(|label| label.origin == Origin::NamespaceLabel);
                 let same = same_names(&old.pod, pod) && ours.eq(spaces);
                 let names = old.pod.containers.iter().map(|container| container.name.clone());
-                let slots =
-                    old.containers.into_iter().map(|slot| (same.then_some(slot.labels), slot.oom));
+                let slots = old
+                    .containers
+                    .into_iter()
+                    .map(|slot| (same.then_some(slot.labels), slot.oom, slot.life));
                 (same.then_some(old.labels), names.zip(slots).collect::<HashMap<_, _>>())
             }
             None => (None, HashMap::new()),
         };
         let containers = pod.containers.iter().map(|container| {
-            let (labels, oom) = named.remove(&container.name).unwrap_or_default();
+            let (labels, oom, life) = named.remove(&container.name).unwrap_or_default();
             let labels = labels
                 .unwrap_or_else(|| self.labels(pod, Some(("container", &container.name)), spaces));
-            ContainerSlot { labels, row: None, oom }
+            ContainerSlot { labels, row: None, oom, life }
         });
         PodSlot {
             containers: containers.collect(),

@@ -5,15 +5,20 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use crate::cgroup::ContainerId;
 use crate::pods::model::{State, Status, Termination};
 
 /// Ends that are remembered. A status tells of two at once, and tells them again at every reading.
 const SETTLED: usize = 4;
+/// Readings after which a kill is surely another than the one that ended the container; more are not told apart.
+const OUTLIVED: u32 = 2;
 
 /// The running total.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Oom {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Oom {
     total: u64,
     /// What the kernel said last, and for which container.
     kernel: Option<Kernel>,
@@ -21,7 +26,7 @@ pub(super) struct Oom {
     settled: VecDeque<ContainerId>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Kernel {
     id: ContainerId,
     kills: u64,
@@ -35,15 +40,16 @@ impl Oom {
         match &mut self.kernel {
             Some(seen) if seen.id == *id => {
                 if kills > seen.kills {
-                    self.total += kills - seen.kills;
+                    self.total = self.total.saturating_add(kills - seen.kills);
                     seen.outlived = Some(0);
                 } else if is_alive {
-                    seen.outlived = seen.outlived.map(|readings| readings.saturating_add(1));
+                    seen.outlived =
+                        seen.outlived.map(|readings| readings.saturating_add(1).min(OUTLIVED));
                 }
                 seen.kills = seen.kills.max(kills);
             }
             _ => {
-                self.total += kills;
+                self.total = self.total.saturating_add(kills);
                 let outlived = (kills > 0).then_some(0);
                 self.kernel = Some(Kernel { id: id.clone(), kills, outlived });
             }
@@ -68,7 +74,7 @@ impl Oom {
         if self.settled.contains(id) {
             return;
         }
-        if self.settled.len() == SETTLED {
+        while self.settled.len() >= SETTLED {
             self.settled.pop_front();
         }
         self.settled.push_back(id.clone());
@@ -76,11 +82,28 @@ impl Oom {
         // came later, unseen. One reading may show processes that are still ending. A dead container's
         // cgroup may stay for any time, so readings as such mean nothing.
         let counted = self.kernel.as_ref().is_some_and(|seen| {
-            seen.id == *id && seen.outlived.is_some_and(|readings| readings <= 1)
+            seen.id == *id && seen.outlived.is_some_and(|readings| readings < OUTLIVED)
         });
         if !counted {
-            self.total += 1;
+            self.total = self.total.saturating_add(1);
         }
+    }
+
+    /// Goes on from what was kept, by an earlier process or by one that still runs beside this one.
+    ///
+    /// Both may have counted the same kills, so the two are not added: whoever counted more is right, with all that
+    /// belongs to its count.
+    pub(super) fn resume(&mut self, kept: Self) {
+        if self.is_new() || kept.total > self.total {
+            *self = kept;
+        }
+    }
+
+    /// Whether there is nothing to say yet that a new one would not say.
+    pub(crate) fn is_new(&self) -> bool {
+        self.total == 0
+            && self.settled.is_empty()
+            && self.kernel.as_ref().is_none_or(|seen| seen.kills == 0)
     }
 
     pub(super) fn total(&self) -> u64 {
@@ -169,5 +192,41 @@ mod tests {
         }
         oom.status(&killed("b"));
         assert_eq!(oom.total(), 2);
+    }
+
+    #[test]
+    fn resumed_count_goes_on_where_the_other_process_left_it() {
+        let mut before = Oom::default();
+        before.kernel(&ContainerId::new("a"), 2, true);
+        before.status(&killed("z"));
+        let mut oom = Oom::default();
+        oom.resume(before.clone());
+        oom.kernel(&ContainerId::new("a"), 2, true);
+        oom.status(&killed("z"));
+        assert_eq!(oom.total(), 3, "neither is counted again");
+        oom.kernel(&ContainerId::new("a"), 3, true);
+        oom.kernel(&ContainerId::new("b"), 1, true);
+        assert_eq!(oom.total(), 5);
+        oom.resume(before);
+        assert_eq!(oom.total(), 5, "an older count does not set it back");
+    }
+
+    #[test]
+    fn count_of_a_process_that_saw_more_is_taken_over_once() {
+        let mut ours = Oom::default();
+        ours.kernel(&ContainerId::new("a"), 0, true);
+        let mut theirs = ours.clone();
+        theirs.kernel(&ContainerId::new("a"), 1, true);
+        ours.resume(theirs);
+        ours.kernel(&ContainerId::new("a"), 1, true);
+        assert_eq!(ours.total(), 1);
+    }
+
+    #[test]
+    fn totals_from_a_file_do_not_overflow() {
+        let mut oom: Oom = serde_json::from_str(&format!("{{\"total\": {}}}", u64::MAX)).unwrap();
+        oom.kernel(&ContainerId::new("a"), 7, true);
+        oom.status(&killed("b"));
+        assert_eq!(oom.total(), u64::MAX);
     }
 }

@@ -1,6 +1,7 @@
 //! The join on hand-made rows and pods: whose numbers go where, and which rules keep them honest.
 #![expect(clippy::float_cmp, reason = "values are handed on, not computed, or exact in binary")]
 
+mod restart;
 mod states;
 mod values;
 
@@ -86,6 +87,7 @@ struct World {
     synced: bool,
     host: host::Counters,
     known: Known,
+    devices: HashMap<(u32, u32), Arc<str>>,
 }
 
 impl World {
@@ -104,6 +106,7 @@ impl World {
             synced: true,
             host: host::Counters::default(),
             known: Known::new(),
+            devices: HashMap::new(),
         };
         world.pods(pods);
         world
@@ -157,7 +160,7 @@ impl World {
             synced: self.synced,
             host: &self.host,
             interfaces: &|_| &[],
-            devices: &HashMap::new(),
+            devices: &self.devices,
             known: &self.known,
             observed: &Observed::default(),
         })

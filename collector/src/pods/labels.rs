@@ -183,8 +183,8 @@ impl Rules {
                 exclude: compile("annotations.exclude", &settings.annotations.exclude),
             },
             namespace_labels: Globs {
-                include: compile("namespace_labels.include", &settings.namespace_labels.include),
-                exclude: compile("namespace_labels.exclude", &settings.namespace_labels.exclude),
+                include: compile("labels.namespace", &settings.namespace_labels.include),
+                exclude: compile("labels.namespace", &settings.namespace_labels.exclude),
             },
             max_keys: settings.max_keys,
             max_value: settings.max_value,

@@ -53,7 +53,7 @@ pub trait ToldTls: Send + Sync {
 pub trait Told: ToldTls {
     /// All routes of a source.
     fn routes(&self, source: Source, routes: Vec<Route>) -> Vec<Fault>;
-    /// A Service; `None` when it is gone or not known. The same may be told any number of times. The same may be told any number of times.
+    /// A Service; `None` when it is gone or not known. The same may be told any number of times.
     fn service(&self, key: &ServiceKey, service: Option<Service>);
     /// What of the Ingresses' routes cannot be used now: what the file says may shadow one at any time. Never changes
     /// where nobody is told so.
@@ -85,10 +85,6 @@ impl Told for Control {
 
     fn service(&self, key: &ServiceKey, service: Option<Service>) {
         self.0.registry.service(key, service);
-    }
-
-    fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {
-        self.0.registry.refused()
     }
 
     fn refused(&self) -> Receiver<Arc<Vec<Fault>>> {

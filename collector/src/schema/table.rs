@@ -248,6 +248,8 @@ table! {
         "What is wrong with the TLS files of Podmeter's own endpoints, by reason; the last good ones are in force and the log says what to mend." "";
     TlsCertificateExpiry Agent Gauge Seconds "podmeter_tls_certificate_expiry_timestamp_seconds" []
         "Until when the certificate of Podmeter's own endpoints is good, in Unix time." "";
+    StateFaults Agent Counter None "podmeter_state_faults_total" ["reason"]
+        "What of the state that outlives the process could not be read or written, by reason; the log says what to mend. Only with state.path." "";
     ProxyRefused Agent Counter None "podmeter_proxy_refused_total" ["reason"] "Requests and connections that the proxy refused or answered itself, by reason." "";
     ProxySeriesOverflow Agent Counter None "podmeter_proxy_series_overflow_total" []
         "Requests and attempts counted in the series with otel_metric_overflow=\"true\", because there are as many combinations of pod, route, method and status as are allowed." "";
