@@ -88,7 +88,8 @@ impl Tool {
             .unwrap_or_else(|error| panic!("cannot apply: {error}"));
     }
 
-    fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {
+    /// The same with something to read.
+    pub(crate) fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.kubectl)
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
