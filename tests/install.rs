@@ -21,6 +21,7 @@ mod install {
 }
 
 /// Shared with the suite of the program on a cluster.
+#[path = "cluster"]
 #[expect(dead_code, reason = "the other suite uses more of it")]
 mod cluster {
     pub(crate) mod authority;

@@ -8,6 +8,7 @@ mod api;
 mod kernel;
 mod proxy;
 mod report;
+mod rights;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The way to the API server, for whoever needs to know what it holds.
 //!
 //! [`client`] reaches it, [`feed`] follows one resource there, [`health`] tells how that goes and [`observe`] makes
-//! series of it, [`access`] finds out what we may do, and [`review`] asks what others may. [`object`] and [`lax`] read
+//! series of it, [`rights`] lists what we may need, [`access`] finds out what we may do, and [`review`] asks what others may. [`object`] and [`lax`] read
 //! what it sends. What is made of it is the business of [`crate::pods`] and of the proxy.
 
 pub mod access;
@@ -12,3 +12,4 @@ pub(crate) mod lax;
 pub(crate) mod object;
 pub mod observe;
 pub mod review;
+pub mod rights;

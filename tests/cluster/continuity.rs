@@ -4,14 +4,20 @@ use std::collections::HashMap;
 
 use crate::cluster::page::{Labels, Page, Series};
 
-/// The first counter that fell although what it counts was not made anew.
-pub(crate) fn went_back(before: &Page, after: &Page) -> Option<String> {
+/// The first of the wanted counters that fell although what it counts was not made anew.
+pub(crate) fn went_back(
+    before: &Page,
+    after: &Page,
+    wanted: impl Fn(&Series) -> bool,
+) -> Option<String> {
     let old: HashMap<(&str, &Labels), f64> = before
         .series
         .iter()
         .map(|series| ((&*series.name, &series.labels), series.value))
         .collect();
-    after.series.iter().filter(|series| is_counter(after, series)).find_map(|series| {
+    let mut counters =
+        after.series.iter().filter(|series| wanted(series) && is_counter(after, series));
+    counters.find_map(|series| {
         let was = *old.get(&(&*series.name, &series.labels))?;
         (series.value < was && incarnation(before, series) == incarnation(after, series)).then(
             || format!("{}{:?} fell from {was} to {}", series.name, series.labels, series.value),

@@ -156,7 +156,8 @@ impl Shared {
         match page {
             Ok(page) => {
                 let page = Arc::new(page);
-                let back = state.latest.as_ref().and_then(|before| went_back(before, &page));
+                let back =
+                    state.latest.as_ref().and_then(|before| went_back(before, &page, |_| true));
                 state.fault = state.fault.take().or(back);
                 for film in state.films.iter().filter_map(Weak::upgrade) {
                     let frame = Arc::new(page.only(|series| is_about(series, &film.pod)));

@@ -21,7 +21,8 @@ const BESIDE: &str = "../shared/cluster/cluster";
 /// The tool and, once the cluster is up, the way to it.
 pub(crate) struct Tool {
     script: PathBuf,
-    kubectl: PathBuf,
+    /// The cluster's own.
+    pub(crate) kubectl: PathBuf,
     /// The administrator's.
     pub(crate) kubeconfig: PathBuf,
     /// Where the cluster keeps its state.

@@ -3,35 +3,33 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::cluster::wait;
 use crate::install::release::{Release, SOON};
 
-/// Waits until nothing of it is left in the cluster; what is, fails.
+/// Between two looks: each asks for all kinds of objects.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Waits until nothing in the cluster bears its name.
 pub(crate) fn none_in_the_cluster(release: &Release<'_>) {
     let tool = release.tool();
     let kinds = tool.kubectl(&["api-resources", "--verbs=list", "-o", "name"]);
-    // Of Events, those on objects that are gone stay until the API server forgets them; nothing else writes their names.
+    // Events on objects that are gone stay until the API server forgets them.
     let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
     let kinds = kinds.join(",");
-    let mut left = String::new();
-    let gone = || {
+    until_none("the cluster", || {
         let all = tool.kubectl(&["get", &kinds, "-A", "-o", "name"]);
         let of_it = all.lines().filter(|line| line.contains(&release.name));
-        // The namespace is the case's, where Helm made what is in it.
-        left = of_it.filter(|line| !line.starts_with("namespace/")).collect::<Vec<_>>().join(" ");
-        left.is_empty().then_some(())
-    };
-    let gone = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        wait::until("nothing is left", SOON, gone);
-    }));
-    assert!(gone.is_ok(), "left in the cluster: {left}");
+        // The namespace is the case's.
+        of_it.filter(|line| !line.starts_with("namespace/")).map(str::to_owned).collect()
+    });
 }
 
 /// Waits until the node has nothing of this pod: no cgroup, no folder of the kubelet, no mount, no firewall rule.
 pub(crate) fn none_on_the_node(release: &Release<'_>, uid: &str, address: &str) {
     let kubelet = release.tool().dir.join("kubelet/pods").join(uid);
-    let look = || {
+    until_none("the node", || {
         let mut left = Vec::new();
         cgroups(Path::new("/sys/fs/cgroup"), uid, 5, &mut left);
         if kubelet.exists() {
@@ -39,20 +37,28 @@ pub(crate) fn none_on_the_node(release: &Release<'_>, uid: &str, address: &str) 
         }
         let mounts = fs::read_to_string("/proc/self/mounts").expect("mounts");
         left.extend(mounts.lines().filter(|line| line.contains(uid)).map(str::to_owned));
-        let rules = Command::new("iptables-save").output().expect("iptables-save runs");
-        let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
-        let names = |line: &&str| line.split([' ', '/', ':']).any(|word| word == address);
-        left.extend(rules.lines().filter(names).map(str::to_owned));
+        left.extend(rules(address));
         left
-    };
-    let deadline = std::time::Instant::now() + SOON;
+    });
+}
+
+/// The firewall's rules that name an address.
+pub(crate) fn rules(address: &str) -> Vec<String> {
+    let rules = Command::new("iptables-save").output().expect("iptables-save runs");
+    let rules = String::from_utf8_lossy(&rules.stdout).into_owned();
+    let names = |line: &&str| line.split([' ', '/', ':']).any(|word| word == address);
+    rules.lines().filter(names).map(str::to_owned).collect()
+}
+
+fn until_none(place: &str, mut look: impl FnMut() -> Vec<String>) {
+    let deadline = Instant::now() + SOON;
     loop {
         let left = look();
         if left.is_empty() {
             return;
         }
-        assert!(std::time::Instant::now() < deadline, "left on the node: {left:#?}");
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert!(Instant::now() < deadline, "left in {place}: {left:#?}");
+        thread::sleep(PAUSE);
     }
 }
 

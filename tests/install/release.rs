@@ -19,14 +19,13 @@ pub(crate) const READY: Duration = Duration::from_secs(20);
 /// Longest wait for an answer of a pod that answers.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// An installation; taken away with the value, if the case has not done so.
+/// An installation; taken away with the value, where the case has not done so.
 pub(crate) struct Release<'s> {
     suite: &'s Suite,
     /// The namespace's name, and that of all objects.
     pub(crate) name: String,
     /// The rendered manifests, where it is not Helm's.
     manifests: Option<PathBuf>,
-    is_there: bool,
 }
 
 impl<'s> Release<'s> {
@@ -34,24 +33,25 @@ impl<'s> Release<'s> {
     pub(crate) fn planned(suite: &'s Suite, what: &str) -> Self {
         let name = format!("podmeter-{what}-{}", std::process::id());
         suite.tool().kubectl(&["create", "namespace", &name]);
-        Self { suite, name, manifests: None, is_there: false }
+        Self { suite, name, manifests: None }
     }
 
     /// By Helm, with these values beside the image, and ready.
     pub(crate) fn by_helm(suite: &'s Suite, what: &str, values: &str) -> Self {
-        let mut release = Self::planned(suite, what);
+        let release = Self::planned(suite, what);
         release.helm("install", values);
         release.ready();
         release
     }
 
     /// `helm install` or `helm upgrade`.
-    pub(crate) fn helm(&mut self, word: &str, values: &str) {
-        let image = format!("image={{repository: {REPOSITORY}, tag: {TAG}, pullPolicy: Never}}");
-        let image = format!("{}\n{values}\n", image.replacen('=', ": ", 1));
-        let words = [word, &self.name, "deploy/chart", "--namespace", &self.name, "--values", "-"];
-        self.is_there = true;
-        self.said_by_helm(&words, &image);
+    pub(crate) fn helm(&self, word: &str, values: &str) {
+        let image = format!("{{repository: {REPOSITORY}, tag: {TAG}, pullPolicy: Never}}");
+        let values = format!("image: {image}\n{values}\n");
+        let chart = self.suite.tools.repository.join("deploy/chart");
+        let chart = chart.to_str().expect("a path in UTF-8");
+        let words = [word, &self.name, chart, "--namespace", &self.name, "--values", "-"];
+        self.said_by_helm(&words, &values);
     }
 
     /// By `kubectl apply` of what kustomize makes of `deploy/`, with the image set and names of its own.
@@ -75,7 +75,7 @@ impl<'s> Release<'s> {
         fs::write(&manifests, rendered).expect("it can be written");
         let file = manifests.to_str().expect("a path in UTF-8").to_owned();
         suite.tool().kubectl(&["apply", "-f", &file]);
-        Self { suite, name, manifests: Some(manifests), is_there: true }
+        Self { suite, name, manifests: Some(manifests) }
     }
 
     /// The cluster's tool.
@@ -124,7 +124,8 @@ impl<'s> Release<'s> {
 
     /// The pods' sockets, as the Service names them.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        let Some(endpoints) = self.tool().object(&["-n", &self.name, "endpoints", &self.name]) else {
+        let Some(endpoints) = self.tool().object(&["-n", &self.name, "endpoints", &self.name])
+        else {
             return Vec::new();
         };
         let mut found = Vec::new();
@@ -162,8 +163,7 @@ impl<'s> Release<'s> {
     }
 
     /// Takes it away, the namespace excepted where that is not its own.
-    pub(crate) fn uninstall(&mut self) {
-        self.is_there = false;
+    pub(crate) fn uninstall(&self) {
         match &self.manifests {
             Some(file) => {
                 let file = file.to_str().expect("a path in UTF-8");
@@ -187,16 +187,15 @@ impl Drop for Release<'_> {
             let log = self.tool().try_kubectl(&selector).unwrap_or_default();
             eprintln!("install: {} logged:\n{log}", self.name);
         }
-        if self.is_there {
-            let words = ["uninstall", &self.name, "--namespace", &self.name];
-            let _ = match &self.manifests {
-                None => self.suite.tools.helm(&self.tool().kubeconfig, &words, ""),
-                Some(file) => {
-                    let file = file.to_string_lossy();
-                    self.tool().try_kubectl(&["delete", "--wait=false", "-f", &file])
-                }
-            };
-        }
+        let words = ["uninstall", &self.name, "--namespace", &self.name, "--ignore-not-found"];
+        let _ = match &self.manifests {
+            None => self.suite.tools.helm(&self.tool().kubeconfig, &words, ""),
+            Some(file) => {
+                let file = file.to_string_lossy();
+                let words = ["delete", "--wait=false", "--ignore-not-found", "-f", &file];
+                self.tool().try_kubectl(&words)
+            }
+        };
         // Nobody waits for what is left in it.
         let gone = ["delete", "namespace", &self.name, "--ignore-not-found", "--wait=false"];
         if let Err(error) = self.tool().try_kubectl(&gone) {

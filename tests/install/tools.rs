@@ -1,8 +1,8 @@
 //! Helm and kustomize, as a user has them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::io::Write;
 
 /// Both programs, and the repository they are run in.
 pub(crate) struct Tools {
@@ -18,14 +18,27 @@ impl Tools {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let found = |name: &str| {
             let path = repository.join("target/tools").join(name);
-            if path.is_file() { Ok(path) } else { Err(format!("no {}; run tests/setup", path.display())) }
+            if path.is_file() {
+                Ok(path)
+            } else {
+                Err(format!("no {}; run tests/setup", path.display()))
+            }
         };
         let repository = repository.canonicalize().map_err(|error| error.to_string())?;
-        Ok(Self { helm: found("helm")?, kubectl: found("kubectl")?, repository: repository.clone() })
+        Ok(Self {
+            helm: found("helm")?,
+            kubectl: found("kubectl")?,
+            repository: repository.clone(),
+        })
     }
 
     /// What Helm prints, or complains about; values are read from its standard input with `--values -`.
-    pub(crate) fn helm(&self, kubeconfig: &Path, words: &[&str], values: &str) -> Result<String, String> {
+    pub(crate) fn helm(
+        &self,
+        kubeconfig: &Path,
+        words: &[&str],
+        values: &str,
+    ) -> Result<String, String> {
         let mut command = Command::new(&self.helm);
         command.args(words).env("KUBECONFIG", kubeconfig);
         said(command, values)
