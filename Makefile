@@ -25,7 +25,7 @@ unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
 
 integration: ## the real binary against cgroup trees, a fake API server, clients and pods
-	$(CARGO) test -p agent --test watch --test cli --test access --test allocations
+	$(CARGO) test -p agent --test watch --test cli --test access --test stuck --test allocations
 	$(CARGO) test -p agent --test proxy -- --test-threads 8
 
 chart: build ## the chart and the manifests, by Helm, kustomize, the schemas of Kubernetes and the release binary

@@ -74,6 +74,7 @@ impl Join {
             host: &self.host,
             interfaces: &interfaces,
             devices: &self.devices,
+            known: &collector::diagnose::reason::Known::new(),
             observed: &self.observed,
         })
     }

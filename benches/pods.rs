@@ -11,6 +11,7 @@ use collector::pods::index::Index;
 use collector::pods::model::{
     Amounts, Container, Cut, Node, Phase, Pod, Qos, Resources, Role, State, Status, Workload,
 };
+use collector::pods::startup::Startup;
 use serde_json::{Value, json};
 
 /// The node's name.
@@ -112,6 +113,9 @@ fn pod(number: usize) -> Pod {
         containers: vec![container(number, started)],
         resources: None,
         overhead: Amounts::default(),
+        startup: Startup::default(),
+        revision: None,
+        claims: Vec::new(),
     }
 }
 
@@ -131,6 +135,7 @@ fn container(number: usize, started: SystemTime) -> Container {
             restarts: 1,
             ready: true,
             state: State::Running(Some(started)),
+            message: None,
             last: None,
         }),
     }

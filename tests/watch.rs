@@ -15,6 +15,7 @@ use collector::cgroup::PodUid;
 use collector::pods::access::{self, Access};
 use collector::pods::index::Index;
 use collector::pods::labels::{self, Filter, Rules};
+use collector::pods::startup::Startup;
 use collector::pods::watch::{self, Pace, Settings, Watch};
 use serde_json::{Value, json};
 use tokio::sync::watch::Receiver;
@@ -176,6 +177,34 @@ async fn pods_come_change_and_go() {
     delete(&server, 1);
     running.has(&[]).await;
     assert_eq!(running.events(Event::Deleted), 1);
+}
+
+#[tokio::test]
+async fn first_readiness_is_kept_whatever_readiness_does_later() {
+    let server = ApiServer::start().await.unwrap();
+    let with = |phase: &str, ready: &str, changed: &str| {
+        let mut pod = pod(1);
+        pod["status"] = json!({"phase": phase, "startTime": "2026-01-01T00:00:01Z", "conditions": [
+            {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            {"type": "Ready", "status": ready, "lastTransitionTime": changed},
+        ]});
+        pod
+    };
+    let startup = |index: &Index| index.pod(PodUid::Uid(1)).map(|pod| pod.startup);
+    server.apply(with("Pending", "False", "2026-01-01T00:00:01Z"));
+    let mut running = Running::start(&server);
+    running.wait("not ready", |index| startup(index) == Some(Startup::Awaited)).await;
+    let took = Some(Startup::Took(Duration::from_secs(30)));
+    server.apply(with("Running", "True", "2026-01-01T00:00:30Z"));
+    running.wait("ready", |index| startup(index) == took).await;
+    for (ready, changed) in [("False", "2026-01-01T01:00:00Z"), ("True", "2026-01-01T02:00:00Z")] {
+        server.apply(with("Running", ready, changed));
+        let is_seen = |index: &Index| {
+            index.pod(PodUid::Uid(1)).is_some_and(|pod| pod.ready == Some(ready == "True"))
+        };
+        let index = running.wait("the flap", is_seen).await;
+        assert_eq!(startup(&index), took);
+    }
 }
 
 #[tokio::test]

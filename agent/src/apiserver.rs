@@ -2,8 +2,8 @@
 //!
 //! Holds any objects as JSON and serves them as the real one does, as far as a reader can see: lists and
 //! watches with field and label selectors, versions, bookmarks, and 410 for history that is gone. It also
-//! fails on demand, in every way that a real one was seen to. It never writes for a client and checks no
-//! rights but an optional bearer token; about tokens and rights it answers reviews. It listens on the loopback
+//! fails on demand, in every way that a real one was seen to. All that it writes for a client is Events, and it checks
+//! no rights but an optional bearer token; about tokens and rights it answers reviews. It listens on the loopback
 //! interface only.
 
 mod fault;
@@ -176,6 +176,12 @@ impl ApiServer {
     /// Deletes everything without a word: no watch is told, and the history is gone.
     pub fn forget(&self) {
         lock(&self.shared.store).forget();
+    }
+
+    /// The Events that clients wrote, in the order of their names.
+    #[must_use]
+    pub fn written(&self) -> Vec<Value> {
+        lock(&self.shared.store).all("/apis/events.k8s.io/v1/events")
     }
 
     /// Gives up the history, so that every version handed out so far is too old.

@@ -14,6 +14,7 @@ use collector::api::client;
 use collector::api::health::{Feed, Health};
 use collector::api::observe::Observer;
 use collector::cgroup::file::raise_limit;
+use collector::diagnose::reason::Findings;
 use collector::pods::index::Index;
 use collector::pods::labels::Rules;
 use collector::pods::standalone::Standalone;
@@ -29,6 +30,7 @@ use tracing::{info, warn};
 use crate::cli::Launch;
 use crate::config::{self, Host, Settings, Source};
 use crate::logs;
+use crate::notices::Explained;
 use crate::proxy::run::{self, Bound, Running, Watched};
 use crate::server::health::{Check, Readiness};
 use crate::server::{self, Entry, Server, Stats};
@@ -212,11 +214,16 @@ impl Agent<'_> {
         let (proxy, watched) = (self.proxy.take(), self.watched.take());
         let mut proxy =
             proxy.map(|bound| bound.start(&mut tasks, &mut contributors, watched)).transpose()?;
-        let (metadata, health) = self.metadata(&mut tasks, &mut contributors)?;
+        let (metadata, health, explained) = self.metadata(&mut tasks, &mut contributors)?;
         if let (Some(proxy), Some(health)) = (&mut proxy, &health) {
             self.discover(proxy, health, &mut tasks, &mut contributors)?;
         }
-        let ticks = self.sample(&mut tasks, metadata, contributors)?;
+        let findings = explained.as_ref().map(|explained| explained.findings.clone());
+        let read = (metadata, findings.unwrap_or_default());
+        let ticks = self.sample(&mut tasks, read, contributors)?;
+        if let Some(explained) = explained {
+            explained.look(&mut tasks, &ticks);
+        }
         let grace = GRACE + self.settings.proxy.as_ref().map(run::grace).unwrap_or_default();
         let readiness = readiness(ticks.clone(), health, proxy);
         let beside = std::mem::take(&mut self.beside);
@@ -232,10 +239,10 @@ impl Agent<'_> {
         &self,
         tasks: &mut Tasks,
         contributors: &mut Vec<Box<dyn Contribute>>,
-    ) -> anyhow::Result<(Metadata, Option<Arc<Health>>)> {
+    ) -> anyhow::Result<(Metadata, Option<Arc<Health>>, Option<Explained>)> {
         let watching = watching(self.settings)?;
         let Some(client) = self.client.clone() else {
-            return Ok((standalone(self.settings, watching.rules), None));
+            return Ok((standalone(self.settings, watching.rules), None, None));
         };
         let mut feeds = vec![Feed::Pods, Feed::Node];
         if watching.rules.wants_namespaces() {
@@ -245,7 +252,7 @@ impl Agent<'_> {
             feeds.extend(Feed::PROXY);
         }
         let rules = watching.rules.clone();
-        let (watch, index, health) = Watch::new(client, watching)?;
+        let (watch, index, health) = Watch::new(client.clone(), watching)?;
         contributors.push(Box::new(Observer::new(health.clone(), &feeds)));
         let (seen, synced) = (index.clone(), health.clone());
         tasks.start(Stage::Watch, "pod watch", |stop| async move {
@@ -254,7 +261,8 @@ impl Agent<'_> {
                 never = hint(rules, seen, synced) => match never {},
             }
         });
-        Ok((Metadata::Watch(index, health.clone()), Some(health)))
+        let explained = Explained::start(self.settings, client, index.clone(), tasks, contributors);
+        Ok((Metadata::Watch(index, health.clone()), Some(health), Some(explained)))
     }
 
     /// Lets the proxy learn from the API server.
@@ -277,14 +285,15 @@ impl Agent<'_> {
     fn sample(
         &self,
         tasks: &mut Tasks,
-        metadata: Metadata,
+        (metadata, findings): (Metadata, Arc<Findings>),
         contributors: Vec<Box<dyn Contribute>>,
     ) -> anyhow::Result<Ticks> {
         let config = self.settings.sampler();
         let (cycle, ticks) = Cycle::new(self.settings.interval);
         tasks.start_thread(Stage::Sample, "sampling thread", STACK, move |stop| {
             cycle.block(&stop, || {
-                let mut sampler = Sampler::open(config, metadata, contributors)?;
+                let sampler = Sampler::open(config, metadata, contributors)?;
+                let mut sampler = sampler.explaining(findings);
                 Ok(move |now, at| sampler.tick(now, at))
             })
         })?;

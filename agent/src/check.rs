@@ -5,6 +5,7 @@
 
 mod access;
 mod api;
+mod diagnose;
 mod kernel;
 mod proxy;
 mod report;
@@ -85,6 +86,7 @@ pub fn run(flags: &Check) -> anyhow::Result<()> {
     findings.extend(kernel::findings(&settings));
     app::runtime()?.block_on(async {
         findings.extend(api::findings(&settings).await);
+        findings.extend(diagnose::findings(&settings).await);
         findings.extend(listening("listen", &settings.listen, app::LISTEN).await);
         findings.extend(access::findings(&settings).await);
         findings.extend(proxy::findings(&settings).await);

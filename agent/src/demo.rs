@@ -143,6 +143,8 @@ fn settings(flags: &Demo, log: LogSettings, address: SocketAddr, tree: Option<&T
         },
         proc: PathBuf::from("/proc"),
         source: Source::InCluster,
+        diagnose: true,
+        events: Vec::new(),
         labels: labels::Settings::default(),
         exclude: GlobSet::empty(),
         log,

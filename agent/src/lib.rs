@@ -12,6 +12,7 @@ pub mod demo;
 pub mod exit;
 pub mod export;
 pub mod logs;
+mod notices;
 pub mod once;
 pub mod proxy;
 pub mod server;

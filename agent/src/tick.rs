@@ -37,6 +37,12 @@ impl Ticks {
         self.latest.borrow().clone()
     }
 
+    /// Each snapshot as it comes, for whoever looks at all of them. Keep none: its buffers serve a later tick.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Option<Arc<Snapshot>>> {
+        self.latest.clone()
+    }
+
     /// A snapshot of this moment: the sampling thread takes one unless it took one within the last second.
     ///
     /// `None` when the thread has ended or is too busy to take the question.

@@ -29,6 +29,7 @@ use self::extras::{Extras, Fixed};
 use self::io::IoTotals;
 use self::layout::{Layout, Plan};
 use crate::cgroup::{Cgroup, CgroupKey, PodUid};
+use crate::diagnose::reason::Known;
 use crate::host;
 use crate::labels::{Label, LabelSet};
 use crate::network::Interface;
@@ -73,6 +74,8 @@ pub struct Input<'a> {
     pub interfaces: &'a dyn Fn(PodUid) -> &'a [Interface],
     /// Names of block devices.
     pub devices: &'a HashMap<(u32, u32), Arc<str>>,
+    /// What was found out of pods that are stuck.
+    pub known: &'a Known,
     /// What the sampler observed of itself.
     pub observed: &'a Observed,
 }

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod cgroup;
+pub mod diagnose;
 pub mod faults;
 pub mod histogram;
 pub mod host;

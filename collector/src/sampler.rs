@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::health::{Feed, Health};
 use crate::cgroup::{Cgroup, Scope};
+use crate::diagnose::reason::Findings;
 use crate::faults::ReadErrors;
 use crate::histogram::{self, Histogram};
 use crate::host::{self, devices::Devices};
@@ -64,6 +65,7 @@ pub struct Sampler {
     process: host::process::Reader,
     metadata: Metadata,
     joiner: Joiner,
+    findings: Arc<Findings>,
     observed: Observed,
     ticks: Histogram,
     errors: ReadErrors,
@@ -89,10 +91,18 @@ impl Sampler {
             devices: Devices::new(&config.proc),
             process: host::process::Reader::default(),
             metadata,
+            findings: Arc::default(),
             joiner: Joiner::new(config.join, contributors),
             ticks: Histogram::new(histogram::SECONDS),
             errors: ReadErrors::default(),
         })
+    }
+
+    /// Lets series of stuck pods say what was found out of them.
+    #[must_use]
+    pub fn explaining(mut self, findings: Arc<Findings>) -> Self {
+        self.findings = findings;
+        self
     }
 
     /// Reads and joins. `now` and `at` are the same moment on both clocks.
@@ -124,6 +134,7 @@ impl Sampler {
             host: self.host.counters(),
             interfaces: &|uid| self.network.pod(uid).unwrap_or_default(),
             devices: self.devices.names(),
+            known: &self.findings.known(),
             observed: &self.observed,
         });
         self.ticks.observe(began.elapsed().as_secs_f64());

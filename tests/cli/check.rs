@@ -85,11 +85,45 @@ fn check_with_every_right_counts_the_pods() {
     for what in ["api: list pods", "api: watch pods", "api: list nodes", "api: watch nodes"] {
         assert_eq!(cluster.finding(what)[0], "ok", "{what}");
     }
+    for what in
+        ["api: list events", "api: get persistentvolumeclaims", "api: list volumeattachments"]
+    {
+        assert_eq!(cluster.finding(what)[0], "ok", "{what}");
+    }
     let seen = cluster.server.requests();
-    assert!(
-        seen.iter()
-            .all(|request| request.path.ends_with("/pods") || request.path.ends_with("/nodes"))
-    );
+    let known = ["pods", "nodes", "events", "persistentvolumeclaims", "volumeattachments"];
+    let is_known = |path: &str| path.split('/').any(|part| known.contains(&part));
+    assert!(seen.iter().all(|request| is_known(&request.path) && request.verb != Verb::Create));
+}
+
+#[test]
+fn check_tells_what_is_lost_without_the_optional_rights_of_stuck_pods() {
+    let cluster = Cluster::start();
+    let config = cluster.root.path().join("podmeter.yaml");
+    let with = |text: &str| {
+        fs::write(&config, text).unwrap();
+        cluster.check(&["--config", config.to_str().unwrap()])
+    };
+    let (code, text) = with("kubernetes: {events: [stuck]}");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("api: create events"), "{text}");
+    assert!(cluster.server.written().is_empty(), "it was a dry run");
+
+    cluster.server.fault(On::resource("events"), usize::MAX, Fault::status(403));
+    cluster.server.fault(On::resource("volumeattachments"), usize::MAX, Fault::status(403));
+    let (code, text) = with("kubernetes: {events: [stuck]}");
+    assert_eq!(code, Some(0), "degraded is no failure: {text}");
+    for part in [
+        "the reason stays unknown",
+        "which other node has the volume",
+        "the Events that kubernetes.events asks for",
+        "apiGroups: [\"storage.k8s.io\"]",
+        "verbs: [create]",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (_, text) = with("kubernetes: {diagnose: false}");
+    assert!(!text.contains("events") && !text.contains("volumeattachments"), "{text}");
 }
 
 #[test]

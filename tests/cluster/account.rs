@@ -13,6 +13,11 @@ pub(crate) const RIGHTS: &str = include_str!("../../deploy/manifests/rbac.yaml")
 /// What the proxy needs beside that.
 pub(crate) const PROXY_RIGHTS: &str = include_str!("../../deploy/manifests/rbac-proxy.yaml");
 
+/// What it needs to say why pods are stuck.
+pub(crate) const DIAGNOSE_RIGHTS: &str = include_str!("../../deploy/manifests/rbac-diagnose.yaml");
+/// What it needs to write Events on pods.
+pub(crate) const EVENTS_RIGHTS: &str = include_str!("../../deploy/manifests/rbac-events.yaml");
+
 /// Rights as the repository has them, for an account of this name, which all their objects are called by.
 pub(crate) fn granted(rights: &str, name: &str) -> String {
     rights

@@ -7,6 +7,7 @@ mod life;
 mod network;
 mod outage;
 mod proxy;
+mod stuck;
 mod values;
 mod workloads;
 
@@ -41,6 +42,12 @@ cases! {
     rights:
         proxy_does_without_the_optional_rights
         proxys_documented_rights_pass_the_check;
+    stuck:
+        volume_without_its_config_map_is_named_until_it_is_there
+        variable_without_its_secret_is_named
+        image_that_cannot_be_pulled_is_named
+        volume_of_another_node_is_told_with_the_node
+        startup_of_a_pod_is_what_its_status_says;
     workloads:
         pods_of_a_cron_job_are_named_after_it
         workload_of_every_kind_of_owner_is_named

@@ -137,10 +137,12 @@ impl Suite {
 /// The kubeconfig of an account with the rights that the repository's manifests grant; the class is made beside it.
 fn rights(tool: &Tool, namespace: &str, folder: &Path) -> PathBuf {
     let name = format!("{namespace}-agent");
-    for manifest in [account::RIGHTS, account::PROXY_RIGHTS, CLASS] {
+    let optional = [account::DIAGNOSE_RIGHTS, account::EVENTS_RIGHTS];
+    for manifest in [[account::RIGHTS, account::PROXY_RIGHTS], optional].concat() {
         let manifest = account::granted(manifest, &name).replace("NAMESPACE", namespace);
         tool.apply(namespace, &manifest);
     }
+    tool.apply(namespace, &CLASS.replace("NAMESPACE", namespace));
     account::kubeconfig(tool, namespace, &name, folder)
 }
 
@@ -165,13 +167,13 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let kinds = "clusterrolebindings,clusterroles,ingressclasses";
+        let kinds = "clusterrolebindings,clusterroles,ingressclasses,volumeattachments,persistentvolumes,nodes";
         let all = self.tool.try_kubectl(&["get", kinds, "-o", "name"]).unwrap_or_default();
         let is_ours = |line: &&str| {
             line.split_once('/').is_some_and(|(_, name)| name.starts_with(&self.name))
         };
         for line in all.lines().filter(is_ours) {
-            let _ = self.tool.try_kubectl(&["delete", line]);
+            let _ = self.tool.try_kubectl(&["delete", line, "--wait=false"]);
         }
         // Nobody waits for what they still have to say.
         let pods = ["-n", &self.name, "delete", "deployments,pods", "--all", "--force"];

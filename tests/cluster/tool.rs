@@ -89,6 +89,12 @@ impl Tool {
             .unwrap_or_else(|error| panic!("cannot apply: {error}"));
     }
 
+    /// Puts an object in the place of what the API server has at this path, such as a status.
+    pub(crate) fn replace(&self, path: &str, object: &Value) {
+        self.feed_kubectl(&["replace", "--raw", path, "-f", "-"], &object.to_string())
+            .unwrap_or_else(|error| panic!("cannot replace {path}: {error}"));
+    }
+
     /// The same with something to read.
     pub(crate) fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.kubectl)

@@ -34,7 +34,12 @@ fn a_body_that_is_too_large_is_refused_before_or_while_it_is_read() {
     assert_eq!(proxy.ask(&known("/any", 100_000)).text(), "ok");
     assert_eq!(pod.requests(), 5);
     proxy.counts("podmeter_proxy_refused_total", &[("reason", "body_too_large")], 6.0);
-    proxy.rests();
+    // The route counts them however early they were refused.
+    let page = proxy.rests();
+    let labels = [("http_response_status_code", "413")];
+    let of_route = page.samples("http_server_request_duration_seconds_count", &labels);
+    let counts: Vec<String> = of_route.map(|sample| sample.value.to_string()).collect();
+    assert_eq!(counts, ["2", "1", "2", "1"], "known from the start, and found out; two routes");
 }
 
 #[test]

@@ -12,11 +12,11 @@ pub enum Verb {
     List,
     /// Changes from a version on.
     Watch,
-    /// A new object; only reviews are answered.
+    /// A new object: an Event is kept, a review is answered.
     Create,
 }
 
-/// A read request, understood.
+/// A request, understood.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     pub(super) verb: Verb,

@@ -22,11 +22,12 @@ use super::{Seen, Shared, lock, review};
 /// Connections served at once; further ones wait in the backlog.
 const MAX_CONNECTIONS: usize = 512;
 
-/// Bytes of a request's body that are read.
-const MAX_BODY: usize = 64 << 10;
-
 /// The group that a reader asks for before it follows EndpointSlices.
 const SLICES: &str = "/apis/discovery.k8s.io/v1";
+/// The one collection that clients may write to.
+const EVENTS: &str = "/apis/events.k8s.io/v1/events";
+/// Most bytes of a body.
+const MAX_BODY: usize = 64 << 10;
 
 /// Serves until it is dropped, and its connections with it.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
@@ -73,18 +74,18 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
     {
         return status(401, "Unauthorized");
     }
-    let route = match *request.method() {
-        Method::GET => route,
-        Method::POST if review::is_review(&route) => route,
-        _ => return status(405, "read only"),
-    };
-    let posted = if route.verb == Verb::Create { body(request).await } else { Value::Null };
+    let is_create = route.collection == EVENTS || review::is_review(&route);
+    match *request.method() {
+        Method::GET => {}
+        Method::POST if is_create => {}
+        _ => return status(405, "only Events are written here, and reviews answered"),
+    }
     let fault = lock(&shared.faults).take(route.verb, &route.resource);
     match fault {
-        None => found(shared, route, &posted),
+        None => done(shared, route, request).await,
         Some(Fault::Delay(time)) => {
             tokio::time::sleep(time).await;
-            found(shared, route, &posted)
+            done(shared, route, request).await
         }
         Some(Fault::Status { code, headers, body }) => {
             let mut response = reply(code, body);
@@ -106,21 +107,42 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Bo
     }
 }
 
-/// What was sent, as far as it is JSON of a sensible size.
-async fn body(request: Request<Incoming>) -> Value {
-    let body = Limited::new(request.into_body(), MAX_BODY).collect().await;
-    body.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok()).unwrap_or_default()
+async fn done(shared: &Arc<Shared>, route: Route, request: Request<Incoming>) -> Response<Body> {
+    if route.verb != Verb::Create {
+        return found(shared, route);
+    }
+    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+        return status(413, "too large");
+    };
+    let Ok(object) = serde_json::from_slice::<Value>(&body.to_bytes()) else {
+        return status(400, "no JSON");
+    };
+    if route.collection == EVENTS {
+        return create(shared, &route, object);
+    }
+    let answer = lock(&shared.subjects).review(&route.resource, &object);
+    answer.map_or_else(|| status(422, "no such review"), |answer| reply(201, answer.to_string()))
 }
 
-fn found(shared: &Arc<Shared>, route: Route, posted: &Value) -> Response<Body> {
+/// Keeps an Event, unless it is there already or this is a dry run.
+fn create(shared: &Arc<Shared>, route: &Route, object: Value) -> Response<Body> {
+    let namespace = route.namespace.as_deref().unwrap_or_default();
+    if object["metadata"]["namespace"] != namespace || object["metadata"]["name"].is_null() {
+        return status(422, "an Event needs a name and the namespace of the path");
+    }
+    let is_dry = route.parameter("dryRun") == Some("All");
+    let text = object.to_string();
+    let kept = is_dry || lock(&shared.store).create(&route.collection, object);
+    if !kept {
+        return status(409, "already exists");
+    }
+    shared.signals.send_modify(|signals| signals.writes += 1);
+    reply(201, text)
+}
+
+fn found(shared: &Arc<Shared>, route: Route) -> Response<Body> {
     match route.verb {
-        Verb::Create => {
-            let answer = lock(&shared.subjects).review(&route.resource, posted);
-            answer.map_or_else(
-                || status(422, "no such review"),
-                |answer| reply(201, answer.to_string()),
-            )
-        }
+        Verb::Create => status(405, "not here"),
         Verb::Get => {
             let object = lock(&shared.store).list(&route).first().cloned();
             object.map_or_else(

@@ -60,6 +60,16 @@ impl Store {
         self.remember(key.0, before, Some(after));
     }
 
+    /// Adds an object of this collection that is not there yet; whether it was not.
+    pub(super) fn create(&mut self, collection: &str, object: Value) -> bool {
+        let is_new =
+            key(&object).is_some_and(|key| key.0 == collection && !self.objects.contains_key(&key));
+        if is_new {
+            self.apply(object);
+        }
+        is_new
+    }
+
     pub(super) fn delete(&mut self, kind: &str, namespace: &str, name: &str) {
         let suffix = format!("/{}", plural(kind));
         let found = self.objects.keys().find(|(collection, ns, object)| {
@@ -94,6 +104,12 @@ impl Store {
         {
             self.compacted = oldest.version;
         }
+    }
+
+    /// All objects of a collection.
+    pub(super) fn all(&self, collection: &str) -> Vec<Value> {
+        let mine = self.objects.iter().filter(|((of, ..), _)| of == collection);
+        mine.map(|(_, object)| (**object).clone()).collect()
     }
 
     /// What the route asks for, in the order of namespace and name.

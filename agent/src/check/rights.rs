@@ -31,6 +31,7 @@ mod tests {
 
     use collector::api::health::Feed;
     use collector::api::rights::{Role, Rule};
+    use collector::diagnose::access::Resource;
     use serde_json::Value;
 
     use super::*;
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_rule_that_is_named_is_the_one_that_is_missing() {
-        let text = grant(Need::Attachments);
+        let text = grant(Need::Stuck(Resource::Attachments));
         assert!(text.contains("the ClusterRole podmeter-diagnose"), "{text}");
         assert!(text.ends_with(
             "- apiGroups: [\"storage.k8s.io\"]\n    resources: [volumeattachments]\n    verbs: [list]"

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use collector::pods::labels::Filter;
+use collector::pods::notices::Matter;
 use serde_json::Value;
 
 pub use self::keys::{KEYS, Key};
@@ -34,6 +35,8 @@ pub struct File {
     pub proc: Option<PathBuf>,
     pub kubeconfig: Option<PathBuf>,
     pub namespace_labels: Vec<String>,
+    pub diagnose: Option<bool>,
+    pub events: Vec<Matter>,
     pub labels: Filter,
     pub max_count: Option<usize>,
     pub max_length: Option<usize>,
@@ -149,6 +152,10 @@ fn sections(value: Value, faults: &mut Faults) -> File {
     top.inside("kubernetes", |kubernetes| {
         file.kubeconfig = kubernetes.text("kubeconfig").map(PathBuf::from);
         file.namespace_labels = kubernetes.texts("namespace_labels").unwrap_or_default();
+        file.diagnose = kubernetes.flag("diagnose");
+        file.events = kubernetes.parsed_list("events", "stuck, memory or throttling", |text| {
+            Matter::ALL.into_iter().find(|matter| matter.as_str() == text)
+        });
     });
     top.inside("labels", |labels| {
         file.labels = filter(labels);

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collector::pods::labels;
+use collector::pods::notices::Matter;
 use collector::proxy::settings::Tls;
+use collector::schema::{Id, Kernel, Series};
 use collector::{cgroup, join, sampler};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use tracing_subscriber::EnvFilter;
@@ -38,6 +40,10 @@ pub struct Settings {
     pub proc: PathBuf,
     /// Who knows the pods' names.
     pub source: Source,
+    /// Whether the API server is asked why a pod is stuck.
+    pub diagnose: bool,
+    /// What Events are written about on pods.
+    pub events: Vec<Matter>,
     /// Which labels and annotations go on series.
     pub labels: labels::Settings,
     /// Series families left out.
@@ -155,6 +161,8 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
     let listen = listen(&launch.listen, file.listen, faults);
     let tls = file.tls.checked(faults);
     let access = file.access.checked((tls.as_ref(), &source), host, faults);
+    let exclude = globs("metrics.exclude", &file.metrics_exclude, faults);
+    let events = events(file.events, &exclude, faults);
     let proxy = file.proxy.checked(&node, &listen, source != Source::Standalone, faults);
     Settings {
         node,
@@ -172,8 +180,10 @@ pub(super) fn validate(file: File, launch: &Launch, host: &Host, faults: &mut Fa
         },
         proc,
         source,
+        diagnose: file.diagnose.unwrap_or(true),
+        events,
         labels,
-        exclude: globs("metrics.exclude", &file.metrics_exclude, faults),
+        exclude,
         log: LogSettings::new(&launch.log, file.log_filter, file.log_format, faults),
         tls,
         access,
@@ -274,6 +284,27 @@ fn listen(
         }
     }
     listen
+}
+
+/// What they are about is seen in series, which must not be left out then.
+fn events(matters: Vec<Matter>, exclude: &GlobSet, faults: &mut Faults) -> Vec<Matter> {
+    for matter in &matters {
+        let needs: &[Id] = match matter {
+            Matter::Stuck => &[],
+            Matter::Memory => &[Series::MemoryLimitRatio.into()],
+            Matter::Throttling => {
+                &[Id::container(Kernel::CfsPeriods), Id::container(Kernel::CfsThrottledPeriods)]
+            }
+        };
+        for name in needs.iter().map(|id| id.metric().name).filter(|name| exclude.is_match(name)) {
+            let matter = matter.as_str();
+            let text = format_args!(
+                "{matter} needs {name}, which metrics.exclude leaves out; take it out of one of them"
+            );
+            faults.add("kubernetes.events", text);
+        }
+    }
+    matters
 }
 
 fn directory(key: &str, path: Option<PathBuf>, default: &str, faults: &mut Faults) -> PathBuf {

@@ -219,6 +219,23 @@ fn defaults_that_are_told_are_the_ones_in_force() {
 }
 
 #[test]
+fn events_on_pods_are_words_and_need_the_series_that_they_are_about() {
+    let read = |text: &str| settings(text, &standalone(), &host());
+    let both = read("kubernetes: {events: [stuck, memory], diagnose: false}").unwrap();
+    assert_eq!((both.events.len(), both.diagnose), (2, false));
+    assert_eq!(
+        faults("kubernetes: {events: [oom]}"),
+        ["kubernetes.events[0]: \"oom\" is not stuck, memory or throttling"]
+    );
+    assert_eq!(
+        faults("kubernetes: {events: [memory]}\nmetrics: {exclude: [\"podmeter_memory_limit_*\"]}"),
+        [
+            "kubernetes.events: memory needs podmeter_memory_limit_ratio, which metrics.exclude leaves out; take it out of one of them"
+        ]
+    );
+}
+
+#[test]
 fn docs_page_has_every_key_with_its_default_and_no_other() {
     let page =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md"))

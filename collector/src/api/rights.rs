@@ -5,6 +5,7 @@ use http::{Method, Uri};
 
 use super::health::Feed;
 use super::review::Review;
+use crate::diagnose::access::Resource;
 
 /// A `ClusterRole`: each part of Podmeter has one of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +33,8 @@ pub enum Need {
     Feed(Feed),
     /// To ask what somebody else may.
     Review(Review),
-    /// The Events of a stuck pod.
-    StuckEvents,
-    /// The claims of a stuck pod.
-    Claims,
-    /// Who has a stuck pod's volumes.
-    Attachments,
+    /// To find out why a pod is stuck.
+    Stuck(Resource),
     /// To write Events on pods.
     PodEvents,
     /// To write Events on Ingresses.
@@ -97,14 +94,9 @@ impl Need {
     pub fn all() -> impl Iterator<Item = Self> {
         let feeds = Feed::ALL.into_iter().map(Self::Feed);
         let reviews = Review::ALL.into_iter().map(Self::Review);
-        feeds.chain(reviews).chain([
-            Self::StuckEvents,
-            Self::Claims,
-            Self::Attachments,
-            Self::PodEvents,
-            Self::RouteEvents,
-            Self::RouteStatus,
-        ])
+        let stuck = Resource::ALL.into_iter().map(Self::Stuck);
+        let written = [Self::PodEvents, Self::RouteEvents, Self::RouteStatus];
+        feeds.chain(reviews).chain(stuck).chain(written)
     }
 
     /// What grants it.
@@ -120,9 +112,7 @@ impl Need {
                 (role, feed.group(), feed.resource(), FOLLOW)
             }
             Self::Review(review) => (Role::Access, review.group(), review.resource(), CREATE),
-            Self::StuckEvents => (Diagnose, "", "events", &["list"]),
-            Self::Claims => (Diagnose, "", "persistentvolumeclaims", &["get"]),
-            Self::Attachments => (Diagnose, "storage.k8s.io", "volumeattachments", &["list"]),
+            Self::Stuck(what) => (Diagnose, what.group(), what.as_str(), what.verbs()),
             Self::PodEvents => (Events, EVENTS, "events", CREATE),
             Self::RouteEvents => (ProxyEvents, EVENTS, "events", CREATE),
             Self::RouteStatus => (ProxyStatus, "networking.k8s.io", "ingresses/status", &["patch"]),
@@ -139,11 +129,17 @@ impl Need {
             Self::Review(Review::SubjectAccess) => {
                 "every reader with a token: nobody can be told what they may do"
             }
-            Self::StuckEvents => "why a pod is stuck, where only its Events say so",
-            Self::Claims => "which volume a stuck pod waits for",
-            Self::Attachments => "on which other node that volume is attached",
+            Self::Stuck(Resource::Events) => {
+                "why a pod is stuck where its status does not say it: volumes, network, sandbox; the reason stays unknown"
+            }
+            Self::Stuck(Resource::Claims) => {
+                "which volume a stuck pod's claim stands for, and so which node has it"
+            }
+            Self::Stuck(Resource::Attachments) => {
+                "which other node has the volume that a stuck pod waits for"
+            }
             Self::PodEvents => {
-                "Events on pods that are stuck, near their memory limit or throttled; series say it all the same"
+                "the Events that kubernetes.events asks for; log and series say it all the same"
             }
             Self::RouteEvents => {
                 "Events on an Ingress that say what of it cannot be used; the log and `podmeter_proxy_route_faults` say it all the same"

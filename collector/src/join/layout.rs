@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::extras;
 use super::oom::Oom;
 use crate::cgroup::{Cgroup, ContainerId, PodUid, Scope};
+use crate::diagnose::stuck::{Stuck, stuck};
 use crate::labels::{Label, LabelSet, Origin};
 use crate::pods::index::Index;
 use crate::pods::labels::Names;
@@ -41,6 +42,8 @@ pub(super) struct PodSlot {
     pub(super) containers: Vec<ContainerSlot>,
     pub(super) request: Amounts,
     pub(super) limit: Amounts,
+    /// That it waits for its containers, and why by its status.
+    pub(super) stuck: Option<Stuck>,
 }
 
 /// A container of a known pod, in the order of [`Pod::containers`].
@@ -171,6 +174,7 @@ impl Plan<'_> {
             row: None,
             request: resources::pod_request(pod),
             limit: resources::pod_limit(pod),
+            stuck: stuck(pod),
             pod: pod.clone(),
         }
     }

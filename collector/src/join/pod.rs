@@ -3,6 +3,7 @@
 use super::Past;
 use super::emit::Emit;
 use super::layout::PodSlot;
+use crate::diagnose::Diagnosis;
 use crate::network::Interface;
 use crate::pods::model::Pod;
 use crate::schema::{Id, Kernel, Scope, Series};
@@ -18,6 +19,7 @@ impl Emit<'_, '_> {
         let entity = self.entity(Scope::Pod, &slot.labels, start);
         self.put_with(Series::PodInfo, entity, &slot.info, 1.0);
         self.status(entity, &slot.pod);
+        self.stuck(entity, slot);
         // What has ended reserves nothing; kube-scheduler leaves these out as well.
         if !slot.pod.phase.has_ended() {
             let fixed = self.fixed;
@@ -59,6 +61,21 @@ impl Emit<'_, '_> {
         self.time(Series::PodScheduledTime, entity, pod.scheduled);
         self.time(Series::PodReadyTime, entity, pod.ready_since);
         self.time(Series::PodDeletion, entity, pod.deleted);
+        if let Some(took) = pod.startup.took() {
+            let revision = pod.revision.as_deref().unwrap_or_default();
+            let extra = self.extras.one("revision", revision);
+            self.put_with(Series::PodStartup, entity, &extra, took.as_secs_f64());
+        }
+    }
+
+    /// What asking has told goes before what the status says, unless that says all.
+    fn stuck(&mut self, entity: u32, slot: &PodSlot) {
+        let Some(stuck) = &slot.stuck else { return };
+        let Some(lasts) = stuck.lasts(self.input.at) else { return };
+        let known = self.input.known.get(&slot.pod.uid).filter(|_| !stuck.is_clear);
+        let Diagnosis { reason, detail } = known.unwrap_or(&stuck.diagnosis);
+        let extra = self.extras.of(&[("reason", reason.as_str()), ("detail", detail)]);
+        self.put_with(Series::PodStuck, entity, &extra, lasts.as_secs_f64());
     }
 
     fn interface(&mut self, entity: u32, interface: &Interface) {

@@ -1,6 +1,7 @@
 //! The join on hand-made rows and pods: whose numbers go where, and which rules keep them honest.
 #![expect(clippy::float_cmp, reason = "values are handed on, not computed, or exact in binary")]
 
+mod states;
 mod values;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::labels::Origin;
 use crate::pods::model::{
     Amounts, Container, Cut, Phase, Pod, Resources, Role, State, Status, Termination, Workload,
 };
+use crate::pods::startup::Startup;
 use crate::schema::{Id, Kernel, Series};
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -56,6 +58,9 @@ fn pod(n: u128, name: &str, containers: Vec<Container>) -> Pod {
         containers,
         resources: None,
         overhead: Amounts::default(),
+        startup: Startup::default(),
+        revision: None,
+        claims: Vec::new(),
     }
 }
 
@@ -80,6 +85,7 @@ struct World {
     index: Arc<Index>,
     synced: bool,
     host: host::Counters,
+    known: Known,
 }
 
 impl World {
@@ -97,6 +103,7 @@ impl World {
             index: Arc::default(),
             synced: true,
             host: host::Counters::default(),
+            known: Known::new(),
         };
         world.pods(pods);
         world
@@ -151,6 +158,7 @@ impl World {
             host: &self.host,
             interfaces: &|_| &[],
             devices: &HashMap::new(),
+            known: &self.known,
             observed: &Observed::default(),
         })
     }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::cgroup::{ContainerId, PodUid};
 use crate::labels::Label;
+use crate::pods::startup::Startup;
 
 /// A pod, pruned.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +46,18 @@ pub struct Pod {
     pub ready_since: Option<SystemTime>,
     /// When condition `PodScheduled` became true.
     pub scheduled: Option<SystemTime>,
+    /// How long it took from there until it was ready for the first time.
+    pub startup: Startup,
+    /// What of its workload it was made from: the hash of the pod template or of the controller's revision.
+    pub revision: Option<Arc<str>>,
     /// `metadata.creationTimestamp`.
     pub created: Option<SystemTime>,
     /// `status.startTime`.
     pub started: Option<SystemTime>,
     /// `metadata.deletionTimestamp`.
     pub deleted: Option<SystemTime>,
+    /// Volumes that are claims of persistent volumes, while it is `Pending`: what may keep it so.
+    pub claims: Vec<Claim>,
     /// All containers: init, sidecar, regular, ephemeral, in that order.
     pub containers: Vec<Container>,
     /// Pod-level requests and limits (Kubernetes 1.32), if the spec has them.
@@ -65,6 +72,15 @@ pub struct Workload {
     /// `Deployment`, `StatefulSet`, `CronJob`, … `Pod` for a bare pod, `Node` never.
     pub kind: Arc<str>,
     /// The object's name.
+    pub name: Arc<str>,
+}
+
+/// A volume of a pod that a `PersistentVolumeClaim` stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name in the pod's spec.
+    pub volume: Arc<str>,
+    /// The name of the claim, in the pod's namespace.
     pub name: Arc<str>,
 }
 
@@ -122,6 +138,8 @@ pub struct Status {
     pub ready: bool,
     /// What it is doing now.
     pub state: State,
+    /// Why it waits, in the kubelet's words; kept only where they say more than the reason.
+    pub message: Option<Arc<str>>,
     /// How the one before ended.
     pub last: Option<Termination>,
 }

@@ -8,6 +8,9 @@ use serde::Deserialize;
 use crate::api::lax::{Flag, Lax, List, Map, Text, Whole};
 use crate::api::object::{Metadata, objects};
 
+/// Bytes of a kubelet's message that are kept. An image's error names the image three times before it says why.
+const MAX_MESSAGE: usize = 1_024;
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct PodObject {
@@ -28,7 +31,27 @@ pub(super) struct PodSpec {
     /// Pod-level requests and limits, Kubernetes 1.32.
     pub(super) resources: Lax<ResourceSpec>,
     pub(super) overhead: Map,
+    pub(super) volumes: List<Volume>,
 }
+
+/// A volume, of which only claims of persistent volumes are of interest.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Volume {
+    pub(super) name: Text,
+    pub(super) persistent_volume_claim: Lax<ClaimSource>,
+    /// A claim that is made for the pod and named after it.
+    pub(super) ephemeral: Lax<Ephemeral>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ClaimSource {
+    pub(super) claim_name: Text,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Ephemeral {}
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -99,6 +122,7 @@ pub(super) struct ContainerState {
 #[serde(default)]
 pub(super) struct Waiting {
     pub(super) reason: Text,
+    pub(super) message: Text<MAX_MESSAGE>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -3,16 +3,18 @@
 //! Pure and total: any object gives a pod or the reason why not.
 
 use std::collections::HashSet;
+use std::mem::take;
 use std::sync::Arc;
 
 use super::labels::Rules;
 use super::model::{
-    Amounts, Container, Node, Phase, Pod, Qos, Resources, Role, State, Status, Termination,
+    Amounts, Claim, Container, Node, Phase, Pod, Qos, Resources, Role, State, Status, Termination,
 };
 use super::object::{
-    Condition, ContainerSpec, ContainerState, ContainerStatus, NodeObject, PodObject, PodStatus,
-    Terminated,
+    Condition, ContainerSpec, ContainerState, ContainerStatus, Ephemeral, NodeObject, PodObject,
+    PodSpec, PodStatus, Terminated, Volume,
 };
+use super::startup::{Readiness, Startup};
 use super::{resources, workload};
 use crate::api::health::Skipped;
 use crate::api::lax::{List, Map, Text};
@@ -23,6 +25,13 @@ use crate::cgroup::{ContainerId, PodUid};
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// Conditions of a node that are kept; Kubernetes has five, node-problem-detector adds some.
 const MAX_CONDITIONS: usize = 32;
+/// Claims of a pod that are kept; a node attaches fewer volumes than that.
+const MAX_CLAIMS: usize = 32;
+/// Where controllers write what of a workload a pod was made from, the Deployment's first.
+const REVISIONS: [&str; 3] =
+    ["pod-template-hash", "rollouts-pod-template-hash", "controller-revision-hash"];
+/// Reasons to wait that say everything, or whose message changes with every try.
+const PLAIN: [&str; 3] = ["ContainerCreating", "PodInitializing", "CrashLoopBackOff"];
 
 /// The uid, if it is one. An API object's is a UUID; a bare hash is a static pod's cgroup.
 pub(super) fn uid(metadata: &Metadata) -> Result<PodUid, Skipped> {
@@ -36,7 +45,7 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
     let (Some(name), Some(namespace)) = (metadata.name.0, metadata.namespace.0) else {
         return Err(Skipped::NoName);
     };
-    let spec = object.spec.into_inner();
+    let mut spec = object.spec.into_inner();
     if !spec.node_name.is(node) {
         return Err(Skipped::OtherNode);
     }
@@ -47,17 +56,23 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
     let is_ready = ready.and_then(truth);
     let scheduled = condition(&status.conditions, "PodScheduled")
         .filter(|condition| truth(condition) == Some(true));
-    let mut containers = Vec::with_capacity(spec.containers.0.len() + spec.init_containers.0.len());
-    containers.extend(listed(spec.init_containers, Role::Init, &status.init_container_statuses));
-    containers.extend(listed(spec.containers, Role::Regular, &status.container_statuses));
-    containers.extend(listed(
-        spec.ephemeral_containers,
-        Role::Ephemeral,
-        &status.ephemeral_container_statuses,
-    ));
-    unique(&mut containers);
+    let containers = containers(&mut spec, &status);
+    let phase = phase(&status);
+    let scheduled = scheduled.and_then(|scheduled| scheduled.last_transition_time.time());
+    let ready_changed = ready.and_then(|ready| ready.last_transition_time.time());
+    let started = status.start_time.time();
     Ok(Pod {
         uid,
+        startup: Startup::at_first_sight(&Readiness {
+            phase,
+            is_ready: is_ready == Some(true),
+            changed: ready_changed,
+            scheduled,
+            started,
+            containers: &containers,
+        }),
+        revision: REVISIONS.iter().find_map(|key| metadata.labels.value(key)).cloned(),
+        claims: if phase == Phase::Pending { claims(spec.volumes, &name) } else { Vec::new() },
         config_hash: config_hash(&metadata.annotations),
         workload: workload::of(owner.as_ref(), &metadata.labels, &name, node),
         namespace,
@@ -67,15 +82,13 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
         cut,
         host_network: spec.host_network.0,
         priority_class: spec.priority_class_name.0,
-        phase: phase(&status),
+        phase,
         qos: qos(&status),
         ready: is_ready,
-        ready_since: ready
-            .filter(|_| is_ready == Some(true))
-            .and_then(|ready| ready.last_transition_time.time()),
-        scheduled: scheduled.and_then(|scheduled| scheduled.last_transition_time.time()),
+        ready_since: ready_changed.filter(|_| is_ready == Some(true)),
+        scheduled,
         created: metadata.creation_timestamp.time(),
-        started: status.start_time.time(),
+        started,
         deleted: metadata.deletion_timestamp.time(),
         ip: status.pod_ip.0,
         host_ip: status.host_ip.0,
@@ -84,6 +97,32 @@ pub(super) fn pod(object: PodObject, node: &str, rules: &Rules) -> Result<Pod, S
         resources: spec.resources.0.as_ref().map(Resources::read),
         overhead: Amounts::read(&spec.overhead),
     })
+}
+
+/// All containers of the spec, each with its status.
+fn containers(spec: &mut PodSpec, status: &PodStatus) -> Vec<Container> {
+    let (init, regular) = (take(&mut spec.init_containers), take(&mut spec.containers));
+    let ephemeral = take(&mut spec.ephemeral_containers);
+    let mut containers = Vec::with_capacity(regular.0.len() + init.0.len());
+    containers.extend(listed(init, Role::Init, &status.init_container_statuses));
+    containers.extend(listed(regular, Role::Regular, &status.container_statuses));
+    containers.extend(listed(ephemeral, Role::Ephemeral, &status.ephemeral_container_statuses));
+    unique(&mut containers);
+    containers
+}
+
+/// The volumes that are claims.
+fn claims(volumes: List<Volume>, pod: &str) -> Vec<Claim> {
+    let claim = |volume: Volume| {
+        let name = match (volume.persistent_volume_claim.0, volume.ephemeral.0) {
+            (Some(source), _) => source.claim_name.0?,
+            // Named so by Kubernetes: the pod, a hyphen, the volume.
+            (None, Some(Ephemeral {})) => format!("{pod}-{}", volume.name.as_str()).into(),
+            (None, None) => return None,
+        };
+        Some(Claim { volume: volume.name.0?, name })
+    };
+    volumes.0.into_iter().filter_map(claim).take(MAX_CLAIMS).collect()
 }
 
 /// What is kept of the node.
@@ -158,6 +197,7 @@ fn pruned(status: &ContainerStatus) -> Status {
         restarts: status.restart_count.0.and_then(|count| count.try_into().ok()).unwrap_or(0),
         ready: status.ready.0,
         state: status.state.0.as_ref().map_or(State::Unknown, state),
+        message: status.state.0.as_ref().and_then(message),
         last: last.and_then(|state| state.terminated.0.as_ref()).map(termination),
     }
 }
@@ -172,6 +212,12 @@ fn state(state: &ContainerState) -> State {
     } else {
         State::Unknown
     }
+}
+
+fn message(state: &ContainerState) -> Option<Arc<str>> {
+    let waiting = state.waiting.0.as_ref()?;
+    let is_plain = PLAIN.iter().any(|plain| waiting.reason.is(plain));
+    waiting.message.0.clone().filter(|_| !is_plain)
 }
 
 fn termination(terminated: &Terminated) -> Termination {
@@ -211,4 +257,4 @@ fn qos(status: &PodStatus) -> Option<Qos> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

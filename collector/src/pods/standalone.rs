@@ -14,6 +14,7 @@ use std::sync::Arc;
 use super::index::{Index, StandaloneContainer};
 use super::labels::Rules;
 use super::model::{Amounts, Container, Cut, Phase, Pod, Resources, Role, Status, Workload};
+use super::startup::Startup;
 use crate::cgroup::{ContainerId, PodUid};
 
 /// Containers, and entries of a directory, that are looked at.
@@ -158,6 +159,9 @@ impl Pod {
             containers: Vec::new(),
             resources: None,
             overhead: Amounts::default(),
+            startup: Startup::default(),
+            revision: None,
+            claims: Vec::new(),
         }
     }
 

@@ -12,7 +12,6 @@ mod ingress;
 mod name;
 mod object;
 mod observe;
-mod outbox;
 mod place;
 mod pod;
 mod routes;
@@ -35,13 +34,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, Links, Notice};
 use name::{Name, Subject};
-use outbox::Outbox;
 
 use super::control::Told;
 use crate::api::access::{Right, tried};
 pub use crate::api::feed::Pace;
 use crate::api::feed::{Backoff, Feed, Target, exchange};
 use crate::api::health::{self, Failure, Health};
+use crate::api::outbox::Outbox;
 use crate::pods::labels::Rules;
 pub use observe::Observer;
 pub use status::Status;

@@ -94,6 +94,10 @@ table! {
         "When the pod was given to its node, in Unix time." "status.conditions[PodScheduled]";
     PodReadyTime Pod Gauge Seconds "kube_pod_status_ready_time" []
         "When the pod became ready, in Unix time; absent while it is not." "status.conditions[Ready]";
+    PodStuck Pod Gauge Seconds "podmeter_pod_stuck_seconds" ["reason", "detail"]
+        "How long the pod has been waiting for its containers, and why in one line; absent while it is not stuck." "status, Events, VolumeAttachments";
+    PodStartup Pod Gauge Seconds "podmeter_pod_startup_seconds" ["revision"]
+        "Time from being given to the node until it was ready for the first time, by the revision of its workload." "status.conditions[PodScheduled, Ready], metadata.labels";
     PodDeletion Pod Gauge Seconds "kube_pod_deletion_timestamp" []
         "When the pod's deletion was asked for, in Unix time." "metadata.deletionTimestamp";
     PodRequest Pod Gauge None "kube_pod_resource_request" ["resource", "unit"]
@@ -196,7 +200,7 @@ table! {
 
     // What the proxy measured of a route, as the clients saw it.
     RouteDuration Route Histogram Seconds "http_server_request_duration_seconds" ["http_request_method", "http_response_status_code", "error_type"]
-        "Time from the head of a request until the client had taken the last byte of the answer; error_type is the status from 500 on, or why the proxy answered itself or the answer is not whole." "";
+        "Time from the head of a request until the last byte of the answer was given to the client's connection; error_type is the status from 500 on, or why the proxy answered itself or the answer is not whole." "";
     RouteActive Route Gauge None "http_server_active_requests" []
         "Requests that are not answered whole yet." "";
     RouteRequestBytes Route Counter Bytes "podmeter_http_route_request_bytes_total" []
@@ -228,6 +232,8 @@ table! {
     WatchContactAge Agent Gauge Seconds "podmeter_watch_last_contact_age_seconds" [] "Time since the API server last answered or sent something; it does so every minute, so more means old metadata." "";
     WatchEvents Agent Counter None "podmeter_watch_events_total" ["resource", "event"] "Events had from the API server." "";
     WatchFailures Agent Counter None "podmeter_watch_failures_total" ["kind"] "Failed requests to the API server, by kind." "";
+    DiagnoseRequests Agent Counter None "podmeter_diagnose_requests_total" ["resource", "outcome"] "Requests to the API server that asked why a pod is stuck; none while no pod is." "";
+    PodEvents Agent Counter None "podmeter_pod_events_total" ["reason", "outcome"] "Events that Podmeter wrote on pods, or did not: limited, forbidden, failed." "";
     ObjectsSkipped Agent Counter None "podmeter_objects_skipped_total" ["reason"] "Objects from the API server that could not be used, by reason." "";
     ConfigReloads Agent Counter None "podmeter_config_reloads_total" ["result"] "Changes of the configuration file that were put in force (ok) or refused for a fault (failed)." "";
     ConfigValid Agent Gauge None "podmeter_config_valid" [] "1 while the configuration file has no fault; at 0 the last good one is in force and the log says why." "";

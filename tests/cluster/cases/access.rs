@@ -41,8 +41,13 @@ pub(crate) fn documented_rights_are_enough_and_a_missing_one_is_named(suite: &Su
     assert!(agent.log().contains(refusal), "{}", agent.log());
     assert!(agent.log().contains("kind=\"forbidden\""), "{}", agent.log());
     assert_eq!(agent.get("/livez").status, 200, "it goes on trying");
-    let page = wait::until("a first tick", START, || agent.scrape().ok());
-    assert!(page.value("podmeter_watch_failures_total", &[("kind", "forbidden")]) >= Some(1.0));
+    // The first tick may be older than the refusal, and serves for a second.
+    let page = wait::until("the refusal to be counted", START, || {
+        let refused = [("kind", "forbidden")];
+        let is_counted =
+            |page: &Page| page.value("podmeter_watch_failures_total", &refused) >= Some(1.0);
+        agent.scrape().ok().filter(is_counted)
+    });
     assert!(page.all(USAGE, &[("pod", &pod)]).next().is_none(), "nobody told it the name");
     let checked = command("check", &kubeconfig, &["--listen", "127.0.0.1:0"]);
     let report = String::from_utf8_lossy(&checked.stdout);

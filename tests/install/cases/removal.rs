@@ -10,7 +10,7 @@ pub(crate) fn helm_leaves_nothing_behind(suite: &Suite) {
     release.helm(
         "upgrade",
         &format!(
-            "access: {{scraper: {{create: true}}}}\nstate: {{type: emptyDir}}\n\
+            "access: {{scraper: {{create: true}}}}\npodEvents: [stuck]\n\
              networkPolicy: {{enabled: true}}\ndashboards: {{enabled: true}}\n\
              proxy: {{enabled: true, ingressClass: {class}, publishAddress: [192.0.2.1]}}\n\
              config: {{proxy: {{drain: {{delay: 1s, timeout: 1s}}}}}}"
@@ -18,7 +18,8 @@ pub(crate) fn helm_leaves_nothing_behind(suite: &Suite) {
     );
     release.ready();
     let roles = release.tool().kubectl(&["get", "clusterroles", "-o", "name"]);
-    for part in ["", "-proxy", "-proxy-events", "-proxy-status", "-access", "-diagnose"] {
+    for part in ["", "-proxy", "-proxy-events", "-proxy-status", "-access", "-diagnose", "-events"]
+    {
         let name = format!("{}{part}", release.name);
         assert!(roles.lines().any(|line| line.ends_with(&name)), "no role {name}");
     }

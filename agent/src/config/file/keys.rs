@@ -26,6 +26,8 @@ pub const KEYS: &[Key] = &[
     Key { path: "proc", default: "/proc" },
     Key { path: "kubernetes.kubeconfig", default: "" },
     Key { path: "kubernetes.namespace_labels", default: "[]" },
+    Key { path: "kubernetes.diagnose", default: "true" },
+    Key { path: "kubernetes.events", default: "[]" },
     Key { path: "labels.include", default: "[]" },
     Key { path: "labels.exclude", default: "[]" },
     Key { path: "labels.max_count", default: "24" },

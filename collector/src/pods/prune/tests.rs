@@ -13,6 +13,12 @@ fn pruned(object: &Value) -> Result<Pod, Skipped> {
     pod(object, "n1", &Rules::new(&Settings::default()).unwrap())
 }
 
+/// A pod of `node` that must be one, for the tests of others.
+pub(crate) fn pruned_on(node: &str, object: &Value) -> Pod {
+    let object: PodObject = serde_json::from_value(object.clone()).unwrap();
+    pod(object, node, &Rules::new(&Settings::default()).unwrap()).unwrap()
+}
+
 fn whole() -> Value {
     json!({
         "metadata": {

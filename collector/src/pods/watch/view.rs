@@ -97,10 +97,16 @@ impl View {
         let pod = prune::pod(object, &settings.node, &settings.rules)
             .and_then(|pod| if known.gone.has(pod.uid) { Err(Skipped::Stale) } else { Ok(pod) });
         match pod {
-            Ok(pod) => match known.index.pod(pod.uid) {
-                Some(before) if **before == pod => Some(before.clone()),
-                _ => Some(Arc::new(pod)),
-            },
+            Ok(mut pod) => {
+                let before = known.index.pod(pod.uid).filter(|before| before.uid == pod.uid);
+                if let Some(before) = before {
+                    pod.startup = before.startup.then(&pod);
+                }
+                match before {
+                    Some(before) if **before == pod => Some(before.clone()),
+                    _ => Some(Arc::new(pod)),
+                }
+            }
             Err(reason) => {
                 self.health.skip(reason, 1);
                 None

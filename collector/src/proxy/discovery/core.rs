@@ -21,11 +21,11 @@ use super::object::{
     ClassObject, EndpointsObject, IngressObject, PodObject, SecretObject, ServiceObject,
     SliceObject,
 };
-use super::outbox::Outbox;
 use super::routes::Routes;
 use super::status::Status;
 use crate::api::feed::Change;
 use crate::api::health::{Health, Skipped};
+use crate::api::outbox::Outbox;
 use crate::pods::labels::Rules;
 use crate::proxy::control::Told;
 use crate::proxy::route::{Fault, Origin, Route, Source};

@@ -1,13 +1,11 @@
 //! What is written to the API server: Events on Ingresses, and their status. Both are optional, best effort
 //! and given up at the first refusal for want of a right.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, header};
-use k8s_openapi::jiff::Timestamp;
+use http::Method;
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,47 +14,18 @@ use tracing::warn;
 use super::core::Notice;
 use super::ingress::address;
 use super::name::Name;
-use super::outbox::Outbox;
-use crate::api::feed::{Fault, exchange};
+use crate::api::feed::Fault;
 use crate::api::health::Failure;
-use crate::api::lax::cut;
+use crate::api::limit::Limit;
+use crate::api::outbox::Outbox;
+use crate::api::write::{self, EVENT_APART, Event, send};
 
 /// Shortest time between two Events of one object and reason.
 const EVENT_EVERY: Duration = Duration::from_secs(600);
-/// Shortest time between any two Events: at most 10 a minute.
-const EVENT_APART: Duration = Duration::from_secs(6);
 /// Shortest time between two writings of one status: another controller may write something else there.
 const STATUS_EVERY: Duration = Duration::from_secs(60);
 /// Agents of a cluster write the same status; the first of them spares the others the trouble.
 const STATUS_JITTER: Duration = Duration::from_secs(3);
-/// Things whose times are remembered.
-const MAX_REMEMBERED: usize = 1_000;
-/// Bytes of an Event's note; the API takes 1,024.
-const MAX_NOTE: usize = 1_000;
-
-/// Lets each thing through once in a while.
-#[derive(Debug)]
-struct Limit<K> {
-    every: Duration,
-    last: HashMap<K, Instant>,
-}
-
-impl<K: Hash + Eq> Limit<K> {
-    fn new(every: Duration) -> Self {
-        Self { every, last: HashMap::new() }
-    }
-
-    /// Whether it may go now, which is remembered.
-    fn lets(&mut self, key: K, now: Instant) -> bool {
-        let every = self.every;
-        self.last.retain(|_, last| now.duration_since(*last) < every);
-        if self.last.contains_key(&key) || self.last.len() >= MAX_REMEMBERED {
-            return false;
-        }
-        self.last.insert(key, now);
-        true
-    }
-}
 
 /// Writes Events, until one is refused for want of the right.
 pub(super) async fn events(client: &Client, notices: &Outbox<Notice>, node: &str) {
@@ -87,44 +56,27 @@ pub(super) async fn events(client: &Client, notices: &Outbox<Notice>, node: &str
 }
 
 async fn post(client: &Client, notice: &Notice, node: &str) -> Result<(), Fault> {
-    let path =
-        format!("/apis/events.k8s.io/v1/namespaces/{}/events", notice.fault.origin.namespace);
-    let event = event(notice, node, &format!("{:.6}", Timestamp::now()));
-    match send(client, (Method::POST, "application/json"), &path, &event).await {
-        // Another agent of the cluster has said so already.
-        Err(fault) if fault.status == Some(409) => Ok(()),
-        outcome => outcome,
-    }
+    let Notice { about, fault, uid } = notice;
+    let event = Event {
+        regards: ("networking.k8s.io/v1", "Ingress"),
+        namespace: &fault.origin.namespace,
+        name: &fault.origin.name,
+        uid,
+        tag: tag(notice),
+        reason: about.as_str(),
+        action: "Route",
+        note: &format!("{} ({})", fault.sentence, fault.reason),
+        controller: super::routes::CONTROLLER,
+        node,
+    };
+    write::post(client, &event).await
 }
 
-/// Named by what it says, so that of all agents of a cluster only one can write it.
-fn event(notice: &Notice, node: &str, now: &str) -> Value {
-    let Notice { about, fault, uid } = notice;
+/// Made of what is said, so that of all agents of a cluster only one can write it.
+fn tag(notice: &Notice) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (uid, fault.reason, &fault.sentence).hash(&mut hasher);
-    let (namespace, ingress) = (&*fault.origin.namespace, &*fault.origin.name);
-    json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {
-            "name": format!("{}.{:016x}", cut(ingress, 200), hasher.finish()),
-            "namespace": namespace,
-        },
-        "eventTime": now,
-        "type": "Warning",
-        "reason": about.as_str(),
-        "action": "Route",
-        "note": cut(&format!("{} ({})", fault.sentence, fault.reason), MAX_NOTE),
-        "reportingController": super::routes::CONTROLLER,
-        "reportingInstance": cut(node, 128),
-        "regarding": {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "Ingress",
-            "namespace": namespace,
-            "name": ingress,
-            "uid": **uid,
-        },
-    })
+    (&notice.uid, notice.fault.reason, &notice.fault.sentence).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Writes where the proxy is reached into the status of Ingresses, until that is refused for want of the right.
@@ -169,39 +121,15 @@ pub(super) async fn statuses(
     }
 }
 
-async fn send(
-    client: &Client,
-    (method, kind): (Method, &str),
-    path: &str,
-    body: &Value,
-) -> Result<(), Fault> {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::CONTENT_TYPE, kind)
-        .body(body.to_string().into_bytes())
-        .map_err(|_| Fault::new(Failure::Other, "the request cannot be written"))?;
-    exchange(client, request).await.map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proxy::discovery::fault::About;
     use crate::proxy::route::{self, Origin, Source};
 
-    #[tokio::test(start_paused = true)]
-    async fn each_thing_goes_once_in_a_while() {
-        let mut limit = Limit::new(EVENT_EVERY);
-        let now = Instant::now();
-        assert!(limit.lets("a", now) && limit.lets("b", now));
-        assert!(!limit.lets("a", now + EVENT_EVERY / 2));
-        assert!(limit.lets("a", now + EVENT_EVERY));
-    }
-
     #[test]
-    fn event_names_the_ingress_and_is_the_same_from_every_node() {
-        let notice = Notice {
+    fn what_is_said_makes_the_tag_whoever_says_it() {
+        let notice = |sentence: &str| Notice {
             about: About::Certificate,
             uid: "u1".into(),
             fault: route::Fault {
@@ -211,15 +139,11 @@ mod tests {
                     name: "web".into(),
                 },
                 reason: "certificate_missing",
-                sentence: "there is no Secret".to_owned(),
+                sentence: sentence.to_owned(),
             },
         };
-        let event = super::event(&notice, "n1", "2026-01-01T00:00:00.000000Z");
-        assert_eq!(event["reason"], "CertificateRefused");
-        assert_eq!(event["regarding"]["uid"], "u1");
-        assert_eq!(event["note"], "there is no Secret (certificate_missing)");
-        assert_eq!(event["metadata"]["name"].as_str().map(str::len), Some("web.".len() + 16));
-        let other = super::event(&notice, "n2", "later");
-        assert_eq!(event["metadata"], other["metadata"]);
+        let one = tag(&notice("there is no Secret"));
+        assert_eq!(one, tag(&notice("there is no Secret")));
+        assert_ne!(one, tag(&notice("there is another")));
     }
 }

@@ -93,11 +93,18 @@ impl Flow {
         if let Some(log) = &mut log {
             log.routed(self.route());
         }
+        let worker = &self.connection.worker;
+        let method = request.method().clone();
         let opened = match self.open(request) {
             Ok(opened) => opened,
-            Err(refusal) => return Err(Box::new(self.connection.refuse_logged(refusal, log))),
+            Err(refusal) => {
+                let route = self.ready().stats.clone();
+                let subject = Subject { route, method, trace: None, meter: None };
+                let mut whole = Whole::begin(worker, subject, self.began, log);
+                let lost = Lost::Refused(refusal);
+                return Err(Box::new(self.lost(&lost, &mut whole, None, Duration::ZERO)));
+            }
         };
-        let worker = &self.connection.worker;
         let mut whole = Whole::begin(worker, opened.subject.clone(), self.began, log);
         if let Some(mut answer) = self.redirect(&opened) {
             whole.answered(answer.status(), Duration::ZERO);

@@ -5,34 +5,44 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Things that wait; further ones are forgotten.
+/// Things that wait unless said otherwise; further ones are forgotten.
 const MAX_WAITING: usize = 100;
 
 /// A queue between the one that knows and the one that writes.
 #[derive(Debug)]
-pub(super) struct Outbox<T> {
+pub(crate) struct Outbox<T> {
+    most: usize,
     waiting: Mutex<VecDeque<T>>,
     filled: Notify,
 }
 
 impl<T> Default for Outbox<T> {
     fn default() -> Self {
-        Self { waiting: Mutex::default(), filled: Notify::new() }
+        Self::of(MAX_WAITING)
+    }
+}
+
+impl<T> Outbox<T> {
+    /// One in which at most so many things wait.
+    pub(crate) fn of(most: usize) -> Self {
+        Self { most, waiting: Mutex::default(), filled: Notify::new() }
     }
 }
 
 impl<T: PartialEq> Outbox<T> {
-    /// Adds it, unless it waits already.
-    pub(super) fn push(&self, item: T) {
+    /// Adds it, unless it waits already. Whether there was room.
+    pub(crate) fn push(&self, item: T) -> bool {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() < MAX_WAITING && !waiting.contains(&item) {
+        let has_room = waiting.len() < self.most;
+        if has_room && !waiting.contains(&item) {
             waiting.push_back(item);
             self.filled.notify_one();
         }
+        has_room
     }
 
     /// The oldest, once there is one.
-    pub(super) async fn next(&self) -> T {
+    pub(crate) async fn next(&self) -> T {
         loop {
             if let Some(item) = self.pop() {
                 return item;
@@ -41,7 +51,7 @@ impl<T: PartialEq> Outbox<T> {
         }
     }
 
-    pub(super) fn pop(&self) -> Option<T> {
+    pub(crate) fn pop(&self) -> Option<T> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
