@@ -66,7 +66,9 @@ fn until_none(place: &str, mut look: impl FnMut() -> Vec<String>) {
 fn cgroups(folder: &Path, uid: &str, depth: u32, found: &mut Vec<String>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // Beside v1, kubelets of this age leave a folder of every pod in the hierarchy of v2, whosever it is.
+        let is_beside = entry.path() == Path::new("/sys/fs/cgroup/unified");
+        if is_beside || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         if entry.file_name().to_string_lossy().contains(uid) {
