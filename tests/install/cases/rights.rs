@@ -28,7 +28,11 @@ pub(crate) fn rendered_roles_are_what_the_program_asks_for(suite: &Suite) {
     for file in fs::read_dir(&values).expect("values").flatten() {
         for (role, rights) in rendered(suite, &file.path()) {
             let most = asked(role);
-            assert!(rights.is_subset(&most), "{:?}: {role:?} grants {rights:?}", file.path());
+            assert!(
+                rights.is_subset(&most),
+                "{}: {role:?} grants {rights:?}",
+                file.path().display()
+            );
             granted[role as usize].extend(rights);
         }
     }
