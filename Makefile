@@ -6,7 +6,7 @@ RELEASE = target/image/podmeter
 # Suites that start a real cluster or a guest kernel say in one line that they are skipped where the tools are not found.
 export PODMETER_TEST_BIN = $(abspath $(RELEASE))
 
-.PHONY: help setup build image image-test image-twice demo test unit integration chart tools kernel cluster lint deny fuzz bench bench-proxy docs manifests
+.PHONY: help setup build image image-test image-twice demo test unit integration chart tools kernel cluster install-test lint deny fuzz bench bench-proxy docs manifests
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,7 @@ image-twice: image ## builds the last commit again from another clone and compar
 demo: ## real containers, pods and series on this machine, no cluster needed
 	$(CARGO) run --release -- demo
 
-test: setup unit integration image-test chart tools kernel cluster ## every suite
+test: setup unit integration image-test chart tools kernel cluster install-test ## every suite
 
 unit: ## unit and property tests of both crates
 	$(CARGO) test --workspace --lib --bins
@@ -51,6 +51,10 @@ kernel: build ## the real binary on this machine's kernel and on a guest's cgrou
 
 cluster: build ## the release binary on a real one-node Kubernetes
 	$(CARGO) test -p agent --test cluster -- --nocapture
+
+install-test: build ## the chart and the manifests on a real one-node Kubernetes, with the release binary in an image
+	@tests/chart/setup
+	$(CARGO) test -p agent --test install -- --nocapture
 
 lint: ## formatting, clippy, documentation
 	$(CARGO) fmt --all --check

@@ -19,6 +19,7 @@ mod cluster {
     pub(crate) mod authority;
     pub(crate) mod cases;
     pub(crate) mod client;
+    pub(crate) mod continuity;
     pub(crate) mod image;
     pub(crate) mod kernel;
     pub(crate) mod load;
@@ -27,6 +28,7 @@ mod cluster {
     pub(crate) mod relay;
     pub(crate) mod suite;
     pub(crate) mod tool;
+    pub(crate) mod up;
     pub(crate) mod wait;
 }
 

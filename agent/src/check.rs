@@ -9,6 +9,7 @@ mod diagnose;
 mod kernel;
 mod proxy;
 mod report;
+mod rights;
 mod state;
 
 use std::io::{self, Write};

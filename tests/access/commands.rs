@@ -96,7 +96,7 @@ fn check_tries_the_reviews_and_reads_the_files() {
     let (code, bad) = check(&config);
     assert_eq!(code, Some(3), "{bad}");
     assert!(bad.contains("FAILED    api: create tokenreviews"), "{bad}");
-    assert!(bad.contains("every request with one gets 503"), "{bad}");
+    assert!(bad.contains("every reader with a token: nobody can be told who they are"), "{bad}");
     assert!(bad.contains("resources: [tokenreviews]"), "{bad}");
     assert!(bad.contains("tls.crt: the key is not that of the first certificate"), "{bad}");
 }

@@ -23,10 +23,19 @@ def text(*words, tool="helm"):
     return done.stdout
 
 
+class Loader(yaml.SafeLoader):
+    """Takes no key twice, as strict readers of YAML do not."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
 def render(*words, release="podmeter", namespace="podmeter", chart=CHART):
     """The objects that the chart makes with these flags."""
     out = text("template", release, chart, "--namespace", namespace, *words)
-    return [thing for thing in yaml.safe_load_all(out) if thing]
+    return [thing for thing in yaml.load_all(out, Loader) if thing]
 
 
 def of_table(path, **more):

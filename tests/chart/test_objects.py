@@ -56,6 +56,14 @@ def test_each_object_of_the_operator_is_what_its_types_have(path, chart):
         assert kept["spec"] == thing["spec"]
 
 
+def test_a_label_or_annotation_that_is_named_twice_stands_once():
+    scrape = "podAnnotations.prometheus\\.io/scrape=no"
+    annotations = helm.only(helm.render("--set", scrape), "DaemonSet")["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["prometheus.io/scrape"] == "no" and annotations["prometheus.io/port"] == "9464"
+    monitored = "podMonitor.enabled=true,access.scraper.create=true,commonLabels.release=a,podMonitor.release=b"
+    assert helm.only(helm.render("--set", monitored), "PodMonitor")["metadata"]["labels"]["release"] == "b"
+
+
 def test_a_misspelt_field_would_be_found():
     pod = {"kind": "DaemonSet", "apiVersion": "apps/v1", "metadata": {"name": "x"}, "spec": {"selektor": {}}}
     with pytest.raises(kubernetes_validate.ValidationError):

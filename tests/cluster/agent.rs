@@ -108,13 +108,13 @@ impl Agent {
     /// Plain HTTP through the proxy.
     pub(crate) fn http(&self, host: &str) -> Target {
         let (address, _) = self.proxy.expect("it has a proxy");
-        Target { address, host: host.to_owned(), tls: None }
+        Target::plain(address, host)
     }
 
     /// HTTPS through the proxy.
     pub(crate) fn https(&self, host: &str, tls: Arc<ClientConfig>) -> Target {
         let (_, address) = self.proxy.expect("it has a proxy");
-        Target { address, host: host.to_owned(), tls: Some(tls) }
+        Target::plain(address, host).within(tls)
     }
 
     /// What it logged so far.

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-/// Longest wait for anything the proxy sends.
-const ANSWER: Duration = Duration::from_secs(20);
+/// Longest wait of a client that does not say otherwise.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where to, and how.
 #[derive(Clone)]
@@ -20,6 +20,10 @@ pub(crate) struct Target {
     pub(crate) host: String,
     /// Whom to trust and what to show, for TLS.
     pub(crate) tls: Option<Arc<ClientConfig>>,
+    /// The token to show.
+    pub(crate) bearer: Option<String>,
+    /// Longest wait for a connection, and for anything that is sent.
+    pub(crate) patience: Duration,
 }
 
 /// An answer.
@@ -60,6 +64,16 @@ impl Answer {
 }
 
 impl Target {
+    /// Plain HTTP.
+    pub(crate) fn plain(address: SocketAddr, host: &str) -> Self {
+        Self { address, host: host.to_owned(), tls: None, bearer: None, patience: PATIENCE }
+    }
+
+    /// The same within TLS.
+    pub(crate) fn within(self, tls: Arc<ClientConfig>) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
     /// A client without a connection yet.
     pub(crate) fn client(&self) -> Client {
         Client { target: self.clone(), stream: None, connections: 0 }
@@ -85,8 +99,11 @@ impl Client {
             None => self.connect()?,
         };
         let (host, length) = (&self.target.host, body.len());
+        let bearer = self.target.bearer.as_ref();
+        let bearer =
+            bearer.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{bearer}Content-Length: {length}\r\n\r\n{body}"
         );
         stream.get_mut().write_all(request.as_bytes())?;
         stream.get_mut().flush()?;
@@ -118,8 +135,8 @@ impl Client {
     }
 
     fn connect(&mut self) -> io::Result<BufReader<Stream>> {
-        let stream = TcpStream::connect_timeout(&self.target.address, ANSWER)?;
-        stream.set_read_timeout(Some(ANSWER))?;
+        let stream = TcpStream::connect_timeout(&self.target.address, self.target.patience)?;
+        stream.set_read_timeout(Some(self.target.patience))?;
         stream.set_nodelay(true)?;
         self.connections += 1;
         let Some(config) = &self.target.tls else {

@@ -1,4 +1,4 @@
-//! The image of every test container: busybox, and this program as the application.
+//! Images of test containers: busybox, and programs of this machine.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,13 +7,28 @@ use std::process::Command;
 
 use crate::cluster::tool::Tool;
 
-/// Its name.
+/// The name of the one with busybox and this program as the application.
 const NAME: &str = "podmeter.test/busybox:1";
 /// Statically linked, from Debian's package `busybox-static`.
 const BUSYBOX: &str = "/bin/busybox";
 
-/// Packs busybox with a link for each of its commands, a folder for files, and `/app` with the libraries it needs.
+/// Packs busybox and, as `/app`, this program.
 pub(crate) fn make(tool: &Tool, folder: &Path) {
+    let program = std::env::current_exe().expect("this program");
+    let mut files = busybox(folder);
+    files.extend(with_libraries(&program, "/app"));
+    pack(tool, NAME, r#"["/bin/sh"]"#, &files);
+}
+
+/// An image of these files, each as `SOURCE=DESTINATION`.
+pub(crate) fn pack(tool: &Tool, name: &str, entry: &str, files: &[String]) {
+    let mut words = vec!["image", name, entry];
+    words.extend(files.iter().map(String::as_str));
+    tool.run(&words);
+}
+
+/// busybox with a link for each of its commands, and a folder for files.
+pub(crate) fn busybox(folder: &Path) -> Vec<String> {
     if !Path::new(BUSYBOX).exists() {
         let install = ["install", "-y", "-qq", "--no-install-recommends", "busybox-static"];
         let out =
@@ -29,17 +44,18 @@ pub(crate) fn make(tool: &Tool, folder: &Path) {
     for name in String::from_utf8_lossy(&list.stdout).lines().filter(|name| *name != "busybox") {
         symlink("busybox", bin.join(name)).expect("a link");
     }
-    let mut words = vec!["image".to_owned(), NAME.to_owned(), r#"["/bin/sh"]"#.to_owned()];
-    words.extend(["bin", "tmp"].map(|name| format!("{}=/{name}", folder.join(name).display())));
-    let program = std::env::current_exe().expect("this program");
-    words.push(format!("{}=/app", program.display()));
-    words.extend(libraries(&program).iter().map(|library| {
+    ["bin", "tmp"].map(|name| format!("{}=/{name}", folder.join(name).display())).into()
+}
+
+/// A program at a path, with the libraries it needs where the linker looks for them.
+pub(crate) fn with_libraries(program: &Path, path: &str) -> Vec<String> {
+    let mut files = vec![format!("{}={path}", program.display())];
+    files.extend(libraries(program).iter().map(|library| {
         // The name is often a link to the file.
         let file = fs::canonicalize(library).expect("the linker found it");
         format!("{}={library}", file.display())
     }));
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    tool.run(&words);
+    files
 }
 
 /// What the program is linked with, the linker itself among them, by the names it is looked for.

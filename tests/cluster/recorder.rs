@@ -1,14 +1,14 @@
 //! Scrapes all the time, holds every page against the rules that hold at every moment, and keeps what
 //! a case wants to look at afterwards.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::cluster::agent::Agent;
-use crate::cluster::page::{Labels, Page, Series};
+use crate::cluster::continuity::went_back;
+use crate::cluster::page::{Page, Series};
 
 /// Between two scrapes: shorter than the agent's interval, so that no tick is missed.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -156,7 +156,8 @@ impl Shared {
         match page {
             Ok(page) => {
                 let page = Arc::new(page);
-                let back = state.latest.as_ref().and_then(|before| went_back(before, &page));
+                let back =
+                    state.latest.as_ref().and_then(|before| went_back(before, &page, |_| true));
                 state.fault = state.fault.take().or(back);
                 for film in state.films.iter().filter_map(Weak::upgrade) {
                     let frame = Arc::new(page.only(|series| is_about(series, &film.pod)));
@@ -174,42 +175,4 @@ impl Shared {
 
 fn is_about(series: &Series, pod: &str) -> bool {
     series.label("pod") == pod || series.name == "podmeter_tick_duration_seconds_count"
-}
-
-/// The first counter that fell although what it counts was not made anew.
-fn went_back(before: &Page, after: &Page) -> Option<String> {
-    let old: HashMap<(&str, &Labels), f64> = before
-        .series
-        .iter()
-        .map(|series| ((&*series.name, &series.labels), series.value))
-        .collect();
-    after.series.iter().filter(|series| is_counter(after, series)).find_map(|series| {
-        let was = *old.get(&(&*series.name, &series.labels))?;
-        (series.value < was && incarnation(before, series) == incarnation(after, series)).then(
-            || format!("{}{:?} fell from {was} to {}", series.name, series.labels, series.value),
-        )
-    })
-}
-
-fn is_counter(page: &Page, series: &Series) -> bool {
-    let kind = |name: &str| page.kinds.get(name).map(String::as_str);
-    let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| series.name.strip_suffix(end));
-    kind(&series.name) == Some("counter") || base.and_then(kind) == Some("histogram")
-}
-
-/// What tells a thing from the one that had its name before: the container's start, or the pod's uid.
-fn incarnation(page: &Page, series: &Series) -> Option<String> {
-    let [namespace, pod, container] =
-        ["namespace", "pod", "container"].map(|name| series.label(name));
-    if pod.is_empty() {
-        return None;
-    }
-    // These two count over the pod's whole life.
-    let of_pod = ["container_oom_events_total", "kube_pod_container_status_restarts_total"];
-    let same_pod = [("namespace", namespace), ("pod", pod)];
-    if container.is_empty() || of_pod.contains(&&*series.name) {
-        return page.one("kube_pod_info", &same_pod).map(|info| info.label("uid").to_owned());
-    }
-    let same = [("namespace", namespace), ("pod", pod), ("container", container)];
-    page.value("container_start_time_seconds", &same).map(|start| start.to_string())
 }

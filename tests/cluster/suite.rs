@@ -14,6 +14,7 @@ use crate::cluster::image;
 use crate::cluster::kernel::Container;
 use crate::cluster::recorder::Recorder;
 use crate::cluster::tool::Tool;
+use crate::cluster::up::Cluster;
 use crate::cluster::wait;
 
 /// The class of Ingresses; its name is the namespace's.
@@ -143,28 +144,6 @@ fn rights(tool: &Tool, namespace: &str, folder: &Path) -> PathBuf {
     }
     tool.apply(namespace, &CLASS.replace("NAMESPACE", namespace));
     account::kubeconfig(tool, namespace, &name, folder)
-}
-
-/// A cluster, taken down again if it was not up before.
-pub(crate) struct Cluster(Arc<Tool>, bool);
-
-impl Cluster {
-    fn up(tool: Tool) -> Self {
-        let was_up = tool.is_up();
-        let cluster = Self(Arc::new(tool), !was_up);
-        if !was_up {
-            cluster.0.run(&["up"]);
-        }
-        cluster
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if self.1 {
-            self.0.run(&["down"]);
-        }
-    }
 }
 
 /// A namespace of this run's own.

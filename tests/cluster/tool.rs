@@ -21,7 +21,8 @@ const BESIDE: &str = "../shared/cluster/cluster";
 /// The tool and, once the cluster is up, the way to it.
 pub(crate) struct Tool {
     script: PathBuf,
-    kubectl: PathBuf,
+    /// The cluster's own.
+    pub(crate) kubectl: PathBuf,
     /// The administrator's.
     pub(crate) kubeconfig: PathBuf,
     /// Where the cluster keeps its state.
@@ -94,7 +95,8 @@ impl Tool {
             .unwrap_or_else(|error| panic!("cannot replace {path}: {error}"));
     }
 
-    fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {
+    /// The same with something to read.
+    pub(crate) fn feed_kubectl(&self, words: &[&str], input: &str) -> Result<String, String> {
         let mut child = Command::new(&self.kubectl)
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use collector::api::access::Access;
 use collector::api::review::{self, Review};
+use collector::api::rights::Need;
 use collector::proxy::route::Fault;
 use collector::proxy::settings::Tls;
 use collector::proxy::tls::{Files, is_note};
 
 use super::proxy::ending;
-use super::{Finding, api};
+use super::{Finding, api, rights};
 use crate::app;
 use crate::config::{Mode, Settings};
 use crate::server::tls;
@@ -95,25 +96,10 @@ fn right((review, access): (Review, Access)) -> Finding {
     };
     let (why, fix) = match access {
         Access::Allowed => return Finding::ok(what, "allowed"),
-        Access::Denied(why) => (why, cluster_role()),
+        Access::Denied(why) => (why, rights::grant(Need::Review(review))),
         Access::Unknown(why) => (why, api::OTHERWISE.to_owned()),
     };
-    Finding::failed(what, format!("{why}\nlost without it: {LOST}"), fix)
-}
-
-/// What is lost without the right to reviews.
-const LOST: &str = "reading with tokens: every request with one gets 503";
-
-/// The rules of the `ClusterRole` `podmeter-access`.
-fn cluster_role() -> String {
-    let rule = |review: Review| {
-        let (group, resource) = (review.group(), review.resource());
-        format!("\n  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [create]")
-    };
-    let rules = Review::ALL.map(rule).concat();
-    format!(
-        "bind the agent's service account to the ClusterRole podmeter-access with\nrules:{rules}"
-    )
+    Finding::failed(what, format!("{why}\n{}", rights::lost(Need::Review(review))), fix)
 }
 
 #[cfg(test)]
@@ -123,11 +109,11 @@ mod tests {
     #[test]
     fn a_missing_right_is_told_with_what_is_lost_and_the_rule() {
         let finding = right((Review::Token, Access::Denied("refused".to_owned())));
-        assert!(finding.says.contains("lost without it: reading with tokens"), "{finding:?}");
+        assert!(finding.says.contains("lost without it: every reader with a token"), "{finding:?}");
         let fix = finding.fix.unwrap();
         assert!(
-            fix.contains("apiGroups: [\"authentication.k8s.io\"]\n    resources: [tokenreviews]\n    verbs: [create]")
-                && fix.contains("resources: [subjectaccessreviews]"),
+            fix.contains("ClusterRole podmeter-access")
+                && fix.contains("resources: [tokenreviews]"),
             "{fix}"
         );
     }

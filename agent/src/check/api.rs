@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use collector::api::health::Feed;
+use collector::api::rights::Need;
 use collector::pods::access::{self, Access, Right};
 use collector::pods::watch;
 use collector::proxy::discovery;
 use collector::proxy::route::{Action, Route};
 
-use super::Finding;
+use super::{Finding, rights};
 use crate::app;
 use crate::config::{Proxy, Settings, Source};
 use crate::proxy::run;
@@ -93,10 +94,10 @@ fn finding(Right { verb, feed, access }: Right) -> Finding {
     let (why, fix) = match access {
         Access::Allowed => return Finding::ok(what, "allowed"),
         // Refused credentials are denied too, but no rule helps there.
-        Access::Denied(why) if !why.contains("HTTP 401") => (why, cluster_role(feed)),
+        Access::Denied(why) if !why.contains("HTTP 401") => (why, rights::grant(Need::Feed(feed))),
         Access::Denied(why) | Access::Unknown(why) => (why, OTHERWISE.to_owned()),
     };
-    let says = format!("{why}\nlost without it: {}", lost(feed));
+    let says = format!("{why}\n{}", rights::lost(Need::Feed(feed)));
     match feed {
         Feed::Pods => Finding::failed(what, says, fix),
         _ => Finding::degraded(what, says, fix),
@@ -118,79 +119,4 @@ fn what(verb: &str, feed: Feed) -> &'static str {
         Feed::Secrets => ("api: list secrets", "api: watch secrets"),
     };
     if verb == "list" { list } else { watch }
-}
-
-/// What is lost without a feed, in the words of `deploy/README.md`.
-fn lost(feed: Feed) -> &'static str {
-    match feed {
-        Feed::Pods => "everything that has a pod's name or labels: series go out under uids",
-        Feed::Node => "capacity, allocatable, conditions and the allocation ratios of the node",
-        Feed::Namespaces => "the namespaces' labels on series",
-        Feed::Ingresses => "every route of an Ingress",
-        Feed::IngressClasses => {
-            "Ingresses that name no class, and the word of a class that is another controller's"
-        }
-        Feed::Services => "every route to a Service: its ports are not known",
-        Feed::EndpointSlices => "every route to a Service: its pods are not known",
-        Feed::Endpoints => {
-            "the same where the API server has no EndpointSlices in v1 (before Kubernetes 1.21)"
-        }
-        Feed::ServicePods => {
-            "the pods' own labels on the series of requests, and sessions of pods about to end"
-        }
-        Feed::Secrets => "certificates of Ingresses and authorities of clients' certificates",
-    }
-}
-
-/// The rule that gives the right, as `deploy/manifests/rbac.yaml` and `rbac-proxy.yaml` have it.
-fn cluster_role(feed: Feed) -> String {
-    format!(
-        "bind the agent's service account (or the kubeconfig's user) to a ClusterRole with
-rules:
-  - apiGroups: [\"{}\"]
-    resources: [{}]
-    verbs: [list, watch]",
-        feed.group(),
-        feed.resource()
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_lost_is_told_in_the_words_of_the_deployment_page() {
-        let page =
-            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/README.md"))
-                .unwrap();
-        for feed in Feed::ALL {
-            let resource = feed.resource();
-            let row = page
-                .lines()
-                .filter(|line| line.starts_with(&format!("| {resource}: list, watch |")))
-                .any(|row| row.contains(lost(feed)));
-            assert!(row, "{resource}: {}", lost(feed));
-        }
-    }
-
-    #[test]
-    fn manifests_grant_each_right_that_is_tried() {
-        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/manifests");
-        let read = |name| std::fs::read_to_string(format!("{deploy}/{name}")).unwrap();
-        let text = format!("{}\n{}", read("rbac.yaml"), read("rbac-proxy.yaml"));
-        let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let grants = |feed: Feed| {
-            lines.windows(3).any(|rule| {
-                let resources = rule[1].strip_prefix("resources: [").unwrap_or_default();
-                rule[0] == format!("- apiGroups: [\"{}\"]", feed.group())
-                    && resources.trim_end_matches(']').split(", ").any(|it| it == feed.resource())
-                    && rule[2] == "verbs: [list, watch]"
-            })
-        };
-        // Namespaces are the one right that depends on a setting, as the page says.
-        for feed in Feed::ALL.into_iter().filter(|feed| *feed != Feed::Namespaces) {
-            assert!(grants(feed), "{}", feed.resource());
-        }
-    }
 }

@@ -75,10 +75,10 @@ impl Resource {
 
     /// The one verb that is used on it.
     #[must_use]
-    pub fn verb(self) -> &'static str {
+    pub fn verbs(self) -> &'static [&'static str] {
         match self {
-            Self::Claims => "get",
-            Self::Events | Self::Attachments => "list",
+            Self::Claims => &["get"],
+            Self::Events | Self::Attachments => &["list"],
         }
     }
 
@@ -295,7 +295,8 @@ impl Asking {
     /// Says once that a right is missing, and once that it is there.
     fn heed(&mut self, resource: Resource, outcome: Outcome) {
         let refused = &mut self.refused[resource as usize];
-        let (name, verb, group) = (resource.as_str(), resource.verb(), resource.group());
+        let (name, group) = (resource.as_str(), resource.group());
+        let verb = resource.verbs().concat();
         match outcome {
             Outcome::Forbidden => {
                 if refused.is_none() {

@@ -31,6 +31,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- end }}
 {{- end -}}
 
+{{/* Takes a list of this chart's context and of values with `release` and `additionalLabels`; a label that is named twice stands once. */}}
+{{- define "podmeter.labelsAnd" -}}
+{{- $labels := include "podmeter.labels" (index . 0) | fromYaml -}}
+{{- $more := index . 1 -}}
+{{- with $more.release -}}
+{{- $_ := set $labels "release" . -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $labels $more.additionalLabels) -}}
+{{- end -}}
+
 {{- define "podmeter.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
