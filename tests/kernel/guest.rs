@@ -40,12 +40,20 @@ pub(crate) fn run() -> Completion {
     copy(&binary(), &podmeter);
     let mut command = Command::new(&tool);
     command.args(["-m", MEMORY, "-t", TIME]);
-    command
-        .arg(format!("{}=/kernel", this.display()))
-        .arg(format!("{}=/podmeter", podmeter.display()));
+    let mut files = vec![format!("{}=/kernel", this.display())];
+    let unpack = if needs_libraries(&podmeter) {
+        files.push(format!("{}=/podmeter", podmeter.display()));
+        String::new()
+    } else {
+        // The tool copies no program without libraries: a static one comes behind the end of this one.
+        let bytes = append(&podmeter, &this);
+        format!("tail -c {bytes} /kernel >/podmeter && chmod 755 /podmeter && ")
+    };
+    command.args(files);
     // Cases that run as nobody need a root directory that anybody may enter.
-    let inside =
-        format!("chmod 755 / && {INSIDE}=1 PODMETER_TEST_BIN=/podmeter exec /kernel --color=never");
+    let inside = format!(
+        "{unpack}chmod 755 / && {INSIDE}=1 PODMETER_TEST_BIN=/podmeter exec /kernel --color=never"
+    );
     command.args(["--", "sh", "-c", &inside]);
     let output = command.stdin(Stdio::null()).output().unwrap();
     for text in [&output.stdout, &output.stderr] {
@@ -62,6 +70,17 @@ fn tool() -> Option<PathBuf> {
     // The package's folder is one below the repository's.
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
     Some(repository.parent()?.join(BESIDE)).filter(|path| path.exists())
+}
+
+fn needs_libraries(program: &Path) -> bool {
+    let output = Command::new("ldd").arg(program).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).contains(".so")
+}
+
+/// Returns how many bytes were added.
+fn append(from: &Path, to: &Path) -> u64 {
+    let mut to = std::fs::OpenOptions::new().append(true).open(to).unwrap();
+    std::io::copy(&mut std::fs::File::open(from).unwrap(), &mut to).unwrap()
 }
 
 /// Without debug information where that can be left out: the guest has little memory.

@@ -104,7 +104,7 @@ pub(crate) fn rendered_roles_are_enough(suite: &Suite) {
         "install",
         &format!(
             "proxy: {{enabled: true, ingressClass: {class}, publishAddress: [{ADDRESS}]}}\n\
-             config: {{interval: 1s, kubernetes: {{namespace_labels: [team]}}, proxy: {{drain: {drain}}}}}\n\
+             config: {{interval: 1s, labels: {{namespace: [team]}}, proxy: {{drain: {drain}}}}}\n\
              podEvents: [stuck, memory, throttling]"
         ),
     );
