@@ -14,8 +14,6 @@ use crate::install::workload::{self, POD};
 
 /// Between two ticks, unless the configuration says otherwise.
 const TICK: Duration = Duration::from_secs(10);
-/// For a pod to end and the next one to start, on a busy machine.
-const RESTART: Duration = Duration::from_secs(5);
 /// Between two scrapes.
 const SCRAPE: Duration = Duration::from_secs(1);
 
@@ -87,7 +85,8 @@ fn judge(pages: &[Page], namespace: &str) {
         longest.as_secs_f64(),
         pages.len()
     );
-    assert!(longest <= TICK + RESTART, "no page for {longest:?}");
+    // One tick is lost where the next one comes in time.
+    assert!(longest <= 2 * TICK, "no page for {longest:?}");
     for pair in pages.windows(2) {
         // What Podmeter counts of itself begins anew with its process.
         let fault = went_back(&pair[0], &pair[1], |series| series.label("namespace") == namespace);
